@@ -1,0 +1,1 @@
+//! JWT, JWS and JWK with keys parsed once.

@@ -1,0 +1,1 @@
+//! The compiled Snapshot: APIs, stages, routes and what protects them.

@@ -1,0 +1,1 @@
+//! Listeners, HTTP/1.1 on both sides, upstream pools and tunnels.

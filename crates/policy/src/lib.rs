@@ -1,0 +1,1 @@
+//! IAM policy documents: compiled once, evaluated per request.

@@ -1,0 +1,1 @@
+//! The data plane: the request pipeline over a Snapshot.

@@ -1,0 +1,1 @@
+//! Parameter mappings and the URI, log and gateway response templates.
