@@ -76,6 +76,18 @@ impl<'a> RequestPath<'a> {
         &self.raw[1..]
     }
 
+    /// What remains below the first `segments` segments: with a leading slash, `/` when nothing remains.
+    pub fn below(self, segments: usize) -> Self {
+        let mut rest = self.raw;
+        for _ in 0..segments {
+            rest = rest[1..].find('/').map_or("", |at| &rest[1 + at..]);
+            if rest.is_empty() {
+                return Self { raw: "/", has_escapes: false };
+            }
+        }
+        Self { raw: rest, has_escapes: self.has_escapes }
+    }
+
     /// The reading in ARNs, without the leading slash.
     pub fn in_arn(self) -> Cow<'a, str> {
         let text = self.behind_slash();
@@ -223,6 +235,13 @@ mod tests {
         let cases = [("/", ""), ("/pets/a1", "pets/a1"), ("/a%2fb", "a%2Fb"), ("/%41%7e/", "A~/"), ("/caf%c3%a9", "caf%C3%A9")];
         for (raw, arn) in cases {
             assert_eq!(RequestPath::parse(raw).unwrap().in_arn(), arn);
+        }
+    }
+
+    #[test]
+    fn below_a_mount_the_rest_is_as_received() {
+        for (raw, segments, rest) in [("/a/b%2Fc/", 1, "/b%2Fc/"), ("/a", 1, "/"), ("/a/", 1, "/"), ("/a/b", 0, "/a/b"), ("/a//b", 1, "//b")] {
+            assert_eq!(RequestPath::parse(raw).unwrap().below(segments).as_received(), rest, "{raw}");
         }
     }
 

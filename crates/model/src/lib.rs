@@ -1,1 +1,3 @@
-//! The compiled Snapshot: APIs, stages, routes and what protects them.
+//! The compiled configuration: APIs, stages, routes and what protects them, in one immutable [`Snapshot`].
+
+pub mod router;
