@@ -1,0 +1,122 @@
+//! Where a message's body ends (RFC 9112 section 6), decided from its head alone.
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
+
+/// How a request's body is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestFraming {
+    /// There is no body, and none was announced.
+    None,
+    /// Exactly so many bytes, possibly 0.
+    Length(u64),
+    /// The chunked transfer coding.
+    Chunked,
+}
+
+/// How a response's body is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseFraming {
+    /// There is no body, whatever the fields say: HEAD, 1xx, 204, 304.
+    None,
+    /// Exactly so many bytes, possibly 0.
+    Length(u64),
+    /// The chunked transfer coding.
+    Chunked,
+    /// Everything until the connection ends.
+    UntilClose,
+}
+
+/// Why a message's framing is refused: two readers could disagree about where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FramingFault {
+    /// `Content-Length` beside `Transfer-Encoding` (RFC 9112 section 6.3, item 3).
+    #[error("Content-Length and Transfer-Encoding are both present")]
+    Ambiguous,
+    /// `Content-Length` is not one run of decimal digits that fits 64 bits (RFC 9110 section 8.6). Lists are refused too.
+    #[error("Content-Length is malformed")]
+    LengthMalformed,
+    /// `Content-Length` more than once, even with equal values.
+    #[error("Content-Length is given more than once")]
+    LengthRepeated,
+    /// `Transfer-Encoding` is anything but one `chunked` (RFC 9112 section 6.1).
+    #[error("Transfer-Encoding is not exactly `chunked`")]
+    CodingUnsupported,
+    /// `Transfer-Encoding` in an HTTP/1.0 message (RFC 9112 section 6.1).
+    #[error("Transfer-Encoding is not part of HTTP/1.0")]
+    CodingTooNew,
+}
+
+/// How the body of a request is framed.
+pub fn request(version: Version, headers: &HeaderMap) -> Result<RequestFraming, FramingFault> {
+    match announced(version, headers)? {
+        Announced::Nothing => Ok(RequestFraming::None), // RFC 9112 section 6.3, item 7
+        Announced::Length(bytes) => Ok(RequestFraming::Length(bytes)),
+        Announced::Chunked => Ok(RequestFraming::Chunked),
+    }
+}
+
+/// How the body of a response to `method` is framed. The fields are held to the same rules where there is no body.
+pub fn response(
+    method: &Method,
+    status: StatusCode,
+    version: Version,
+    headers: &HeaderMap,
+) -> Result<ResponseFraming, FramingFault> {
+    let announced = announced(version, headers)?;
+    let is_bodiless = *method == Method::HEAD
+        || status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED; // RFC 9112 section 6.3, item 1
+    Ok(match announced {
+        _ if is_bodiless => ResponseFraming::None,
+        Announced::Nothing => ResponseFraming::UntilClose, // RFC 9112 section 6.3, item 8
+        Announced::Length(bytes) => ResponseFraming::Length(bytes),
+        Announced::Chunked => ResponseFraming::Chunked,
+    })
+}
+
+/// The value of the one `Content-Length`, `None` without one. For HEAD and 304 it tells the length that GET would have had.
+pub fn content_length(headers: &HeaderMap) -> Result<Option<u64>, FramingFault> {
+    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => decimal(value).map(Some),
+        (Some(_), Some(_)) => Err(FramingFault::LengthRepeated),
+    }
+}
+
+enum Announced {
+    Nothing,
+    Length(u64),
+    Chunked,
+}
+
+fn announced(version: Version, headers: &HeaderMap) -> Result<Announced, FramingFault> {
+    let length = content_length(headers)?;
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else {
+        return Ok(length.map_or(Announced::Nothing, Announced::Length));
+    };
+    if length.is_some() {
+        return Err(FramingFault::Ambiguous);
+    }
+    if version == Version::HTTP_10 {
+        return Err(FramingFault::CodingTooNew);
+    }
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err(FramingFault::CodingUnsupported);
+    }
+    Ok(Announced::Chunked)
+}
+
+/// Digits and nothing else: `str::parse` alone would take `+5`.
+fn decimal(value: &HeaderValue) -> Result<u64, FramingFault> {
+    let bytes = value.as_bytes();
+    if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
+        return Err(FramingFault::LengthMalformed);
+    }
+    std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .ok_or(FramingFault::LengthMalformed)
+}

@@ -1,0 +1,167 @@
+//! Reading the head of a message: its first line and its fields (RFC 9112 sections 2 to 5).
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+
+use super::scan::{LeadingEmptyLine, Scan};
+use super::{request, response};
+
+/// The most fields in one head, whatever the caller's limits are.
+pub const FIELDS_MAX: usize = 100;
+
+/// How large a head may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// The first line in bytes, without its line break.
+    pub line_bytes_max: usize,
+    /// All fields together in bytes, with their line breaks and the empty line at the end.
+    pub fields_bytes_max: usize,
+}
+
+/// Reads one head after another from the front of a buffer.
+///
+/// It remembers how far it has looked, so that a head that arrives byte by byte is looked at once and not once per byte.
+/// After a fault it must not be used again: where the next message would begin is unknown.
+#[derive(Debug)]
+pub struct HeadReader {
+    limits: HeadLimits,
+    scan: Scan,
+}
+
+/// A request's head. The field values share one allocation, a copy of the head, so that the read buffer stays free.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// The method, in whatever spelling the client gave it: methods are case-sensitive (RFC 9110 section 9.1).
+    pub method: Method,
+    /// In origin form, or in absolute form with an authority that equals `Host`, or `*` with OPTIONS.
+    pub uri: Uri,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub version: Version,
+    /// All fields as received.
+    pub headers: HeaderMap,
+}
+
+/// A response's head, owning its bytes as [`RequestHead`] does.
+#[derive(Debug)]
+pub struct ResponseHead {
+    /// 100 to 999.
+    pub status: StatusCode,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub version: Version,
+    /// All fields as received.
+    pub headers: HeaderMap,
+}
+
+/// Why a head is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeadFault {
+    /// A line that ends with LF alone: RFC 9112 section 2.2 lets a reader take it, and readers that do differ.
+    #[error("a line of the head does not end with CR LF")]
+    BareLineFeed,
+    /// A field continued on a line that begins with white space (obs-fold, RFC 9112 section 5.2).
+    #[error("a header field is folded over two lines")]
+    FieldFolded,
+    /// White space before the colon, a name that is no token, or a control character in a value (RFC 9112 section 5.1).
+    #[error("a header field is malformed")]
+    FieldMalformed,
+    /// More bytes of fields than [`HeadLimits::fields_bytes_max`].
+    #[error("the header fields are too large")]
+    FieldsTooLarge,
+    /// More fields than [`FIELDS_MAX`].
+    #[error("there are too many header fields")]
+    FieldsTooMany,
+    /// A target in absolute form names another authority than `Host` (RFC 9112 section 3.2.2).
+    #[error("the request target and Host name different hosts")]
+    HostDisagrees,
+    /// `Host` is not a host with an optional port (RFC 9112 section 3.2).
+    #[error("Host is malformed")]
+    HostMalformed,
+    /// An HTTP/1.1 request without `Host` (RFC 9112 section 3.2).
+    #[error("Host is missing")]
+    HostMissing,
+    /// `Host` more than once (RFC 9112 section 3.2).
+    #[error("Host is given more than once")]
+    HostRepeated,
+    /// The first line is not a request line or status line (RFC 9112 sections 3 and 4).
+    #[error("the first line is malformed")]
+    LineMalformed,
+    /// A longer first line than [`HeadLimits::line_bytes_max`].
+    #[error("the first line is too long")]
+    LineTooLong,
+    /// The target is in none of the forms that a gateway serves, or holds bytes that must be escaped (RFC 9112 section 3.2).
+    #[error("the request target is malformed")]
+    TargetMalformed,
+    /// Neither HTTP/1.0 nor HTTP/1.1.
+    #[error("the HTTP version is not supported")]
+    VersionUnsupported,
+}
+
+// === impl HeadReader ===
+
+impl HeadReader {
+    /// A reader with nothing read yet.
+    pub fn new(limits: HeadLimits) -> Self {
+        Self {
+            limits,
+            scan: Scan::default(),
+        }
+    }
+
+    /// Takes a request's head off the front of `input`; `None` when it is not complete yet.
+    ///
+    /// One empty line in front of it is skipped (RFC 9112 section 2.2).
+    pub fn request(&mut self, input: &mut BytesMut) -> Result<Option<RequestHead>, HeadFault> {
+        match self.scan.head_end(input, self.limits, LeadingEmptyLine::Skipped)? {
+            Some((start, end)) => request::parse(&self.take(input, start, end)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes a response's head off the front of `input`; `None` when it is not complete yet.
+    pub fn response(&mut self, input: &mut BytesMut) -> Result<Option<ResponseHead>, HeadFault> {
+        match self.scan.head_end(input, self.limits, LeadingEmptyLine::Refused)? {
+            Some((start, end)) => response::parse(&self.take(input, start, end)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A copy, not a split: the buffer stays with its connection, and what a request keeps alive is its head alone.
+    fn take(&mut self, input: &mut BytesMut, start: usize, end: usize) -> Bytes {
+        self.scan = Scan::default();
+        let head = Bytes::copy_from_slice(&input[start..end]);
+        input.advance(end);
+        head
+    }
+}
+
+// === what both kinds of head share ===
+
+/// What httparse found wrong, in our words.
+pub(super) fn head_fault(error: httparse::Error) -> HeadFault {
+    match error {
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => HeadFault::FieldMalformed,
+        httparse::Error::TooManyHeaders => HeadFault::FieldsTooMany,
+        httparse::Error::Version => HeadFault::VersionUnsupported,
+        httparse::Error::NewLine | httparse::Error::Status | httparse::Error::Token => HeadFault::LineMalformed,
+    }
+}
+
+pub(super) fn version(minor: Option<u8>) -> Result<Version, HeadFault> {
+    match minor {
+        Some(0) => Ok(Version::HTTP_10),
+        Some(1) => Ok(Version::HTTP_11),
+        _ => Err(HeadFault::VersionUnsupported),
+    }
+}
+
+/// The fields as a map whose values are slices of `head`.
+pub(super) fn fields(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadFault> {
+    let mut headers = HeaderMap::with_capacity(parsed.len());
+    for field in parsed {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadFault::FieldMalformed)?;
+        let value =
+            HeaderValue::from_maybe_shared(head.slice_ref(field.value)).map_err(|_| HeadFault::FieldMalformed)?;
+        headers.try_append(name, value).map_err(|_| HeadFault::FieldsTooMany)?;
+    }
+    Ok(headers)
+}
