@@ -1,0 +1,76 @@
+//! `$ref` within the document: JSON pointers in URI fragments (RFC 6901, section 6).
+
+use portcullis_core::Place;
+
+use crate::{
+    report::{Report, quote},
+    tree::{Content, Map, Node},
+};
+
+/// How many references may lead to one another.
+const HOPS_MAX: usize = 16;
+
+/// Follows `$ref` until something else stands there. `about` names what is read (`GET /pets`).
+pub(crate) fn resolve<'a>(root: &'a Map, node: &'a Node, about: &str, report: &mut Report) -> Option<&'a Node> {
+    let mut node = node;
+    for _ in 0..=HOPS_MAX {
+        let Some(reference) = node.as_map().and_then(|map| map.get("$ref")) else {
+            return Some(node);
+        };
+        let Some(text) = reference.as_text() else {
+            let message = format!("{about}: `$ref` is {}, not a string", reference.noun());
+            report.error(
+                &reference.place,
+                "wrong-type",
+                message,
+                "write a reference such as `#/components/…`",
+            );
+            return None;
+        };
+        node = follow(root, text, &reference.place, about, report)?;
+    }
+    let message = format!("{about}: the reference leads in a circle, or over more than {HOPS_MAX} others");
+    report.error(&node.place, "circular-reference", message, "refer to the value itself");
+    None
+}
+
+fn follow<'a>(root: &'a Map, text: &str, place: &Place, about: &str, report: &mut Report) -> Option<&'a Node> {
+    let Some(pointer) = text.strip_prefix("#/") else {
+        let message = format!("{about}: `{}` refers to something outside the document", quote(text));
+        let remedy = "bundle the parts into one document first; references here begin with `#/`";
+        report.error(place, "external-reference", message, remedy);
+        return None;
+    };
+    let target = walk(root, pointer);
+    if target.is_none() {
+        let message = format!("{about}: `{}` refers to nothing", quote(text));
+        report.error(
+            place,
+            "unresolved-reference",
+            message,
+            "define it, or correct the reference",
+        );
+    }
+    target
+}
+
+fn walk<'a>(root: &'a Map, pointer: &str) -> Option<&'a Node> {
+    let mut tokens = pointer.split('/').map(unescape);
+    let mut node = root.get(&tokens.next()?)?;
+    for token in tokens {
+        node = match &node.content {
+            Content::Map(map) => map.get(&token)?,
+            Content::Sequence(items) => items.get(token.parse::<usize>().ok()?)?,
+            Content::Scalar(_) => return None,
+        };
+    }
+    Some(node)
+}
+
+/// Percent escapes first, then `~1` and `~0` in this order (RFC 6901, section 4).
+fn unescape(token: &str) -> String {
+    percent_encoding::percent_decode_str(token)
+        .decode_utf8_lossy()
+        .replace("~1", "/")
+        .replace("~0", "~")
+}

@@ -1,0 +1,186 @@
+//! The root of a document: its version, and the extensions that stand there.
+
+use portcullis_core::Place;
+
+use crate::{
+    fields::Fields,
+    read::Reader,
+    report::{Report, quote},
+    tree::Node,
+};
+
+/// The keys of OpenAPI 3.0 and 3.1.
+const OPENAPI_KEYS: &[&str] = &[
+    "components",
+    "externalDocs",
+    "info",
+    "jsonSchemaDialect",
+    "openapi",
+    "paths",
+    "security",
+    "servers",
+    "tags",
+    "webhooks",
+];
+/// The keys of Swagger 2.0.
+const SWAGGER_KEYS: &[&str] = &[
+    "basePath",
+    "consumes",
+    "definitions",
+    "externalDocs",
+    "host",
+    "info",
+    "parameters",
+    "paths",
+    "produces",
+    "responses",
+    "schemes",
+    "security",
+    "securityDefinitions",
+    "swagger",
+    "tags",
+];
+
+/// A root that is an OpenAPI document's.
+pub(crate) type Root<'a> = Fields<'a>;
+
+/// The root, or an error when it is not that of a document in a supported version.
+pub(crate) fn of<'a>(tree: &'a Node, report: &mut Report) -> Option<Root<'a>> {
+    let root = Fields::of(tree, &tree.place, "the document", report)?;
+    let (key, known): (_, fn(&str) -> bool) = match (root.map.entry("openapi"), root.map.entry("swagger")) {
+        (Some(entry), None) => (entry, |version| {
+            ["3.0", "3.1"]
+                .iter()
+                .any(|known| version == *known || version.starts_with(&format!("{known}.")))
+        }),
+        (None, Some(entry)) => (entry, |version| version == "2.0"),
+        (Some(_), Some(entry)) => {
+            let message = "the document has both `openapi` and `swagger`";
+            report.error(&entry.key_place, "unsupported-version", message, "keep one of the two");
+            return None;
+        }
+        (None, None) => {
+            refuse_foreign(&root, report);
+            return None;
+        }
+    };
+    match key.value.as_text() {
+        Some(version) if known(version) => Some(root),
+        Some(version) => {
+            let message = format!("version `{}` is not supported", quote(version));
+            let remedy = "write `openapi: 3.0.x`, `openapi: 3.1.x` or `swagger: \"2.0\"`";
+            report.error(&key.value.place, "unsupported-version", message, remedy);
+            None
+        }
+        None => {
+            root.wrong_type("the version", &key.value, "a string", report);
+            None
+        }
+    }
+}
+
+/// Checks what stands at the root and is read nowhere else.
+pub(crate) fn check(root: &Root<'_>, reader: &mut Reader<'_>) {
+    let known = if root.map.has("swagger") {
+        SWAGGER_KEYS
+    } else {
+        OPENAPI_KEYS
+    };
+    root.mostly(known, &mut reader.report);
+    check_api_key_source(root, reader);
+    check_binary_types(root, reader);
+    check_endpoints(root, reader);
+    for (key, remedy) in UNSUPPORTED {
+        if let Some(entry) = root.entry(key) {
+            let message = format!("`{key}` is not supported yet");
+            reader.report.error(&entry.key_place, "not-supported", message, *remedy);
+        }
+    }
+}
+
+/// Extensions that would change what a client sees, with the way out.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    (
+        "x-amazon-apigateway-cors",
+        "describe an `options` operation with a `mock` integration, or let the origin answer",
+    ),
+    (
+        "x-amazon-apigateway-minimum-compression-size",
+        "take it out: answers go through as the origin encodes them",
+    ),
+    (
+        "x-amazon-apigateway-security-policy",
+        "take it out: the listener's TLS settings apply",
+    ),
+    (
+        "x-amazon-apigateway-endpoint-access-mode",
+        "take it out: the listener's TLS settings apply",
+    ),
+];
+
+fn refuse_foreign(root: &Root<'_>, report: &mut Report) {
+    let place = Place {
+        column: 1,
+        ..root.place.clone()
+    };
+    let is_template = ["AWSTemplateFormatVersion", "Resources", "Transform"]
+        .iter()
+        .any(|key| root.map.has(key));
+    if is_template {
+        let message = "there is neither `openapi` nor `swagger`";
+        report.error(&place, "deploy-template", message, crate::compose::DEPLOY_REMEDY);
+    } else {
+        let remedy = "begin with `openapi: 3.0.1`, or give an OpenAPI document";
+        report.error(
+            &place,
+            "not-openapi",
+            "there is neither `openapi` nor `swagger`",
+            remedy,
+        );
+    }
+}
+
+/// Alone it has no effect; what demands API keys is refused where it stands.
+fn check_api_key_source(root: &Root<'_>, reader: &mut Reader<'_>) {
+    let Some(source) = root.text("x-amazon-apigateway-api-key-source", &mut reader.report) else {
+        return;
+    };
+    if !matches!(source.value.as_str(), "HEADER" | "AUTHORIZER") {
+        let message = "`x-amazon-apigateway-api-key-source` is neither `HEADER` nor `AUTHORIZER`";
+        reader
+            .report
+            .error(&source.place, "wrong-value", message, "write `HEADER`, or take it out");
+    }
+}
+
+/// Bodies go through unchanged, so that every list is honoured.
+fn check_binary_types(root: &Root<'_>, reader: &mut Reader<'_>) {
+    root.texts("x-amazon-apigateway-binary-media-types", &mut reader.report);
+}
+
+/// At the root, and at every server in OpenAPI 3.
+fn check_endpoints(root: &Root<'_>, reader: &mut Reader<'_>) {
+    let key = "x-amazon-apigateway-endpoint-configuration";
+    let mut found: Vec<_> = root.fields(key, &mut reader.report).into_iter().collect();
+    for server in root.items("servers", &mut reader.report) {
+        let server = Fields::of(server, &server.place, "servers", &mut reader.report);
+        found.extend(server.and_then(|server| server.fields(key, &mut reader.report)));
+    }
+    for endpoint in found {
+        endpoint.only(ENDPOINT_KEYS, &mut reader.report);
+        let types = endpoint.texts("types", &mut reader.report);
+        if let Some(private) = types.iter().find(|text| text.value.eq_ignore_ascii_case("PRIVATE")) {
+            let message = "a private API is served like any other";
+            let remedy = "listen on a private address only, and say who may call in the resource policy";
+            reader.report.warn(&private.place, "endpoint-ignored", message, remedy);
+        }
+        let disabled = endpoint.flag("disableExecuteApiEndpoint", &mut reader.report);
+        if let Some(flag) = disabled.filter(|flag| flag.value) {
+            let message = "`disableExecuteApiEndpoint` has no effect";
+            let remedy = "where the API is served is said by its stages and listeners";
+            reader.report.warn(&flag.place, "endpoint-ignored", message, remedy);
+        }
+    }
+}
+
+const ENDPOINT_KEYS: &[&str] = &["disableExecuteApiEndpoint", "ipAddressType", "types", "vpcEndpointIds"];
