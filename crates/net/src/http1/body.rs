@@ -111,53 +111,57 @@ impl Decoder {
         }
     }
 
-    /// Takes the next piece off the front of `input`.
+    /// Takes the next piece off the front of `input`. After a fault it gives the same fault again.
     pub fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, DecodeFault> {
+        if !self.settle(input)? {
+            return Ok(Decoded::NeedMore);
+        }
+        let (remaining, after): (u64, fn(u64) -> State) = match self.state {
+            State::UntilClose => (u64::MAX, |_| State::UntilClose),
+            State::Length(remaining) => (
+                remaining,
+                |left| if left == 0 { State::Ended } else { State::Length(left) },
+            ),
+            State::ChunkData(remaining) => (remaining, |left| {
+                if left == 0 {
+                    State::ChunkEnd
+                } else {
+                    State::ChunkData(left)
+                }
+            }),
+            State::Ended | State::ChunkEnd | State::ChunkSize | State::Trailers => return Ok(Decoded::End),
+        };
+        if input.is_empty() {
+            return Ok(Decoded::NeedMore);
+        }
+        let length = usize::try_from(remaining).unwrap_or(usize::MAX).min(input.len());
+        self.state = after(remaining - length as u64);
+        Ok(Decoded::Data(input.split_to(length).freeze()))
+    }
+
+    /// Consumes what carries no data: chunk sizes and ends, trailers. Returns whether data or the end is next; with `false`,
+    /// more input is needed to tell. Lets a reader see a body's end together with its last data.
+    pub fn settle(&mut self, input: &mut BytesMut) -> Result<bool, DecodeFault> {
         loop {
             match self.state {
-                State::Ended => return Ok(Decoded::End),
-                State::UntilClose => return Ok(piece(input, u64::MAX).map_or(Decoded::NeedMore, Decoded::Data)),
-                State::Length(remaining) => {
-                    let Some(data) = piece(input, remaining) else {
-                        return Ok(Decoded::NeedMore);
-                    };
-                    let remaining = remaining - data.len() as u64;
-                    self.state = if remaining == 0 {
-                        State::Ended
-                    } else {
-                        State::Length(remaining)
-                    };
-                    return Ok(Decoded::Data(data));
-                }
-                State::ChunkData(remaining) => {
-                    let Some(data) = piece(input, remaining) else {
-                        return Ok(Decoded::NeedMore);
-                    };
-                    let remaining = remaining - data.len() as u64;
-                    self.state = if remaining == 0 {
-                        State::ChunkEnd
-                    } else {
-                        State::ChunkData(remaining)
-                    };
-                    return Ok(Decoded::Data(data));
-                }
+                State::Ended | State::UntilClose | State::Length(_) | State::ChunkData(_) => return Ok(true),
                 State::ChunkEnd => match input.as_ref() {
                     [b'\r', b'\n', ..] => {
                         input.advance(2);
                         self.state = State::ChunkSize;
                     }
-                    [] | [b'\r'] => return Ok(Decoded::NeedMore),
+                    [] | [b'\r'] => return Ok(false),
                     _ => return Err(DecodeFault::ChunkEnd),
                 },
                 State::ChunkSize => match self.chunk_size(input)? {
                     Some(0) => self.state = State::Trailers,
                     Some(bytes) => self.state = State::ChunkData(bytes),
-                    None => return Ok(Decoded::NeedMore),
+                    None => return Ok(false),
                 },
                 State::Trailers => match self.trailer_line(input)? {
                     Some(Trailer::Field) => {}
                     Some(Trailer::End) => self.state = State::Ended,
-                    None => return Ok(Decoded::NeedMore),
+                    None => return Ok(false),
                 },
             }
         }
@@ -256,15 +260,6 @@ impl Decoder {
 enum Trailer {
     Field,
     End,
-}
-
-/// Up to `most` bytes off the front, `None` when there are none.
-fn piece(input: &mut BytesMut, most: u64) -> Option<Bytes> {
-    if input.is_empty() {
-        return None;
-    }
-    let length = usize::try_from(most).unwrap_or(usize::MAX).min(input.len());
-    Some(input.split_to(length).freeze())
 }
 
 /// A name that is a token, a colon right behind it, a value without control characters (RFC 9112 section 5).

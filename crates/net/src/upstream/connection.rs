@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -56,6 +58,16 @@ impl Connection {
             && Pin::new(&mut self.stream)
                 .poll_read(&mut context, &mut buffer)
                 .is_pending()
+    }
+
+    /// As [`Self::is_quiet`], but asks the system and not the runtime, whose knowledge is as old as its last look.
+    pub(crate) fn is_open_now(&self) -> bool {
+        let socket = match &self.stream {
+            Stream::Plain(stream) => SockRef::from(stream),
+            Stream::Secure(stream) => SockRef::from(stream.get_ref().0),
+        };
+        let mut byte = [MaybeUninit::uninit()];
+        matches!(socket.peek(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Gives large buffers back before the connection rests.
