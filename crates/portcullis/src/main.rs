@@ -1,2 +1,6 @@
 //! The `portcullis` command.
+
+mod config;
+mod report;
+
 fn main() {}

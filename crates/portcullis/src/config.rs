@@ -1,0 +1,199 @@
+//! `portcullis.toml`: what a process serves and where, read with all findings at once.
+//!
+//! [`read`] is pure: it opens none of the files that the configuration names and asks no clock. Whether a document, a log
+//! template or an origin makes sense is said by those who use them, against the places kept here.
+
+mod api;
+mod listener;
+mod section;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use portcullis_core::{Findings, Place};
+use portcullis_openapi::document::Located;
+
+use self::section::{Report, Section};
+pub(crate) use self::{
+    api::Api,
+    listener::Listener,
+    stage::{AccessLog, Destination, Format, Stage, Throttle},
+};
+
+/// The longest configuration that is read, in bytes.
+pub(crate) const CONFIG_BYTES_MAX: usize = 1024 * 1024;
+/// Listeners of one process at most.
+const LISTENERS_MAX: usize = 64;
+/// APIs of one process at most.
+const APIS_MAX: usize = 300;
+/// Worker threads at most.
+const WORKERS_MAX: u64 = 1024;
+/// Where a process keeps what must outlive it, when the configuration does not say.
+const DATA_DIR: &str = "portcullis-data";
+
+/// A whole configuration without errors.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Config {
+    /// The directory that belongs to this process alone.
+    pub(crate) data_dir: Located<PathBuf>,
+    /// Worker threads of the data plane; `None` for one per core.
+    pub(crate) workers: Option<NonZeroUsize>,
+    /// Where callers are accepted; at least one.
+    pub(crate) listeners: Vec<Listener>,
+    /// What is served; at least one, each with at least one stage.
+    pub(crate) apis: Vec<Api>,
+    /// Where `/metrics`, `/livez` and `/readyz` are answered.
+    pub(crate) metrics: Option<Located<SocketAddr>>,
+}
+
+/// Reads a configuration's text; paths in it become relative to `directory`, where its file stands.
+///
+/// The configuration is `Some` only when no finding is an error.
+pub(crate) fn read(source: &str, text: &str, directory: &Path) -> (Option<Config>, Findings) {
+    let source: Arc<str> = source.into();
+    if text.len() > CONFIG_BYTES_MAX {
+        let mut findings = Findings::new();
+        let message = format!(
+            "the configuration has {} bytes; at most {CONFIG_BYTES_MAX} are read",
+            text.len()
+        );
+        findings.error(
+            Place::whole(source),
+            "config-too-long",
+            message,
+            "is this the right file?",
+        );
+        return (None, findings);
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text); // a byte order mark, as some editors write
+    let report = Report::new(source, text, directory);
+    let (document, errors) = toml::de::DeTable::parse_recoverable(text);
+    for error in &errors {
+        let remedy = "see https://toml.io for the syntax; texts stand in double quotes";
+        report.error(
+            &report.place(error.span().unwrap_or(0..0)),
+            "syntax-error",
+            error.message(),
+            remedy,
+        );
+    }
+    // What could be parsed is read all the same, so that one slip does not hide the rest. Half a table looks like one
+    // with missing keys, though: those findings would send a reader after ghosts.
+    let root = Section::root(&report, document.get_ref());
+    let config = read_root(&root);
+    let findings = report.into_findings(!errors.is_empty());
+    (config.filter(|_| !findings.has_errors()), findings)
+}
+
+fn read_root(root: &Section<'_>) -> Option<Config> {
+    let data_dir = root.path("data_dir").unwrap_or_else(|| Located {
+        value: root.report.relative(DATA_DIR),
+        place: root.report.whole(),
+    });
+    let workers = root
+        .integer("workers", 1..=WORKERS_MAX)
+        .and_then(|found| NonZeroUsize::new(usize::try_from(found.value).ok()?));
+    let listener_tables = root.tables("listeners", LISTENERS_MAX);
+    let listeners: Vec<_> = listener_tables.iter().map(listener::read).collect();
+    let api_tables = root.tables("apis", APIS_MAX);
+    let apis: Vec<_> = api_tables.iter().map(api::read).collect();
+    let metrics = root.table("metrics").and_then(|section| {
+        let address = section.required("address", |key| section.address(key));
+        section.finish();
+        address
+    });
+    root.finish();
+    if listeners.is_empty() && !root.has("listeners") {
+        let remedy = "add `[[listeners]]` with `address = \"127.0.0.1:8080\"`";
+        root.report
+            .missing(&root.report.whole(), "there is no listener, so nobody can call", remedy);
+    }
+    if apis.is_empty() && !root.has("apis") {
+        let remedy = "add `[[apis]]` with an `id`, a `document` and `[[apis.stages]]`";
+        root.report
+            .missing(&root.report.whole(), "there is no API, so nothing is served", remedy);
+    }
+    let listeners: Option<Vec<_>> = listeners.into_iter().collect();
+    let apis: Option<Vec<_>> = apis.into_iter().collect();
+    check_addresses(root.report, listeners.as_deref().unwrap_or_default(), metrics.as_ref());
+    check_names(root.report, apis.as_deref().unwrap_or_default());
+    Some(Config {
+        data_dir,
+        workers,
+        listeners: listeners?,
+        apis: apis?,
+        metrics,
+    })
+}
+
+/// Two listeners on one address would share its callers between them at random.
+fn check_addresses(report: &Report<'_>, listeners: &[Listener], metrics: Option<&Located<SocketAddr>>) {
+    let mut seen: BTreeMap<SocketAddr, &Place> = BTreeMap::new();
+    for address in listeners.iter().map(|listener| &listener.address).chain(metrics) {
+        if address.value.port() == 0 {
+            continue; // the system chooses a free one for each
+        }
+        if let Some(first) = seen.get(&address.value) {
+            let message = format!("`{}` is listened on twice; first in line {}", address.value, first.line);
+            report.error(
+                &address.place,
+                "duplicate-address",
+                message,
+                "give each listener a port of its own",
+            );
+        } else {
+            seen.insert(address.value, &address.place);
+        }
+    }
+}
+
+fn check_names(report: &Report<'_>, apis: &[Api]) {
+    let mut ids: BTreeMap<&str, &Place> = BTreeMap::new();
+    let mut mounts: BTreeMap<&str, (&str, &Stage)> = BTreeMap::new();
+    for api in apis {
+        if let Some(first) = ids.insert(&api.id.value, &api.id.place) {
+            let message = format!(
+                "the API `{}` is there twice; first in line {}",
+                api.id.value, first.line
+            );
+            report.error(&api.id.place, "duplicate-id", message, "give each API an id of its own");
+        }
+        let mut stages: BTreeMap<&str, &Place> = BTreeMap::new();
+        for stage in &api.stages {
+            if let Some(first) = stages.insert(&stage.name.value, &stage.name.place) {
+                let message = format!(
+                    "`{}` has the stage `{}` twice; first in line {}",
+                    api.id.value, stage.name.value, first.line
+                );
+                report.error(
+                    &stage.name.place,
+                    "duplicate-stage",
+                    message,
+                    "rename or remove one of them",
+                );
+                continue; // their default mounts are equal too; that goes without saying
+            }
+            if let Some((other, first)) = mounts.insert(&stage.mount.value, (&api.id.value, stage)) {
+                let (mount, name) = (&stage.mount.value, &first.name.value);
+                let message = format!(
+                    "`{mount}` already leads to the stage `{name}` of `{other}`, line {}",
+                    first.mount.place.line
+                );
+                report.error(
+                    &stage.mount.place,
+                    "duplicate-mount",
+                    message,
+                    "give each stage a `mount` of its own",
+                );
+            }
+        }
+    }
+}

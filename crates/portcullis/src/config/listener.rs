@@ -1,0 +1,125 @@
+//! `[[listeners]]`: where callers are accepted, and with how much patience.
+
+use std::{net::SocketAddr, time::Duration};
+
+use ipnet::IpNet;
+use portcullis_openapi::document::Located;
+
+use super::section::Section;
+
+/// Networks in one list at most.
+const NETWORKS_MAX: usize = 1_000;
+/// The longest patience that may be set: one hour.
+const TIMEOUT_MS_MAX: u64 = 3_600_000;
+/// The most connections that may be allowed.
+const CONNECTIONS_MAX: u64 = 1_000_000;
+
+/// A listener without errors.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Listener {
+    /// What it is bound to; port 0 lets the system choose.
+    pub(crate) address: Located<SocketAddr>,
+    /// The networks that must send a PROXY protocol v2 header; `None` when nobody may.
+    pub(crate) proxy_protocol: Option<Vec<IpNet>>,
+    /// Connections open at once (default 10,000).
+    pub(crate) connections_max: usize,
+    /// Connections open at once from one source, an IPv6 /64 being one (default 1,000).
+    pub(crate) connections_per_source_max: usize,
+    /// From a head's first byte to its last (default 10 s).
+    pub(crate) head_timeout: Duration,
+    /// A body's longest pause (default 15 s).
+    pub(crate) body_idle_timeout: Duration,
+    /// The longest pause of a caller who reads (default 30 s).
+    pub(crate) write_idle_timeout: Duration,
+    /// How long a kept-alive connection waits for its next request (default 60 s).
+    pub(crate) keep_alive_timeout: Duration,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<IpNet>,
+}
+
+impl Listener {
+    /// A listener with the defaults.
+    pub(crate) fn at(address: Located<SocketAddr>) -> Self {
+        Self {
+            address,
+            proxy_protocol: None,
+            connections_max: 10_000,
+            connections_per_source_max: 1_000,
+            head_timeout: Duration::from_secs(10),
+            body_idle_timeout: Duration::from_secs(15),
+            write_idle_timeout: Duration::from_secs(30),
+            keep_alive_timeout: Duration::from_secs(60),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
+    let address = section.required("address", |key| section.address(key));
+    let count = |key| {
+        section
+            .integer(key, 1..=CONNECTIONS_MAX)
+            .and_then(|found| usize::try_from(found.value).ok())
+    };
+    let timeout = |key| {
+        section
+            .integer(key, 1..=TIMEOUT_MS_MAX)
+            .map(|found| Duration::from_millis(found.value))
+    };
+    let connections_max = count("connections_max");
+    let connections_per_source_max = count("connections_per_source_max");
+    let head_timeout = timeout("head_timeout_ms");
+    let body_idle_timeout = timeout("body_idle_timeout_ms");
+    let write_idle_timeout = timeout("write_idle_timeout_ms");
+    let keep_alive_timeout = timeout("keep_alive_timeout_ms");
+    let trusted_proxies = networks(section, "trusted_proxies");
+    let proxy_protocol = section
+        .table("proxy_protocol")
+        .and_then(|table| read_proxy_protocol(&table));
+    section.finish();
+
+    let defaults = Listener::at(address?);
+    Some(Listener {
+        proxy_protocol,
+        connections_max: connections_max.unwrap_or(defaults.connections_max),
+        connections_per_source_max: connections_per_source_max.unwrap_or(defaults.connections_per_source_max),
+        head_timeout: head_timeout.unwrap_or(defaults.head_timeout),
+        body_idle_timeout: body_idle_timeout.unwrap_or(defaults.body_idle_timeout),
+        write_idle_timeout: write_idle_timeout.unwrap_or(defaults.write_idle_timeout),
+        keep_alive_timeout: keep_alive_timeout.unwrap_or(defaults.keep_alive_timeout),
+        trusted_proxies: trusted_proxies.unwrap_or_default(),
+        address: defaults.address,
+    })
+}
+
+fn read_proxy_protocol(table: &Section<'_>) -> Option<Vec<IpNet>> {
+    let from = table.required("from", |key| networks(table, key));
+    table.finish();
+    if from.as_ref().is_some_and(Vec::is_empty) {
+        let message = "`proxy_protocol.from` names no network, so every connection would be refused";
+        table.report.error(
+            &table.place,
+            "no-networks",
+            message,
+            "name the networks of your load balancers, as in `[\"10.0.0.0/8\"]`",
+        );
+    }
+    from
+}
+
+fn networks(section: &Section<'_>, key: &'static str) -> Option<Vec<IpNet>> {
+    let networks = section.networks(key, NETWORKS_MAX)?;
+    for network in networks.iter().filter(|network| network.value.prefix_len() == 0) {
+        let message = format!(
+            "`{key}` holds `{}`: every caller may choose the address that policies see",
+            network.value
+        );
+        section.report.warn(
+            &network.place,
+            "trusts-everyone",
+            message,
+            "name only the networks of your own proxies",
+        );
+    }
+    Some(networks.into_iter().map(|network| network.value).collect())
+}

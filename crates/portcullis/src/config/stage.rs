@@ -1,0 +1,382 @@
+//! `[[apis.stages]]`: where a deployment is mounted, with its variables, throttle and access log.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use portcullis_core::{Place, RequestPath};
+use portcullis_openapi::document::{ApiKind, Located};
+
+use super::{api::is_name_byte, section::Section};
+use crate::report::did_you_mean;
+
+/// A stage's name (aws: 1 to 128).
+const NAME_BYTES_MAX: usize = 128;
+/// A mount, like a base path mapping (aws: 300).
+const MOUNT_BYTES_MAX: usize = 300;
+/// Variables of a stage (aws).
+const VARIABLES_MAX: usize = 100;
+/// A variable's name (aws).
+const VARIABLE_NAME_BYTES_MAX: usize = 64;
+/// A variable's value (aws).
+const VARIABLE_VALUE_BYTES_MAX: usize = 512;
+/// A description (aws).
+const DESCRIPTION_BYTES_MAX: usize = 1_024;
+/// The rate and burst of a throttle at most.
+const THROTTLE_MAX: u32 = 10_000_000;
+/// The formats that have a name.
+const FORMATS: [&str; 2] = ["clf", "json"];
+
+/// A stage without errors in its configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Stage {
+    /// Its name, `[A-Za-z0-9_-]{1,128}`, or `$default` of an HTTP API.
+    pub(crate) name: Located<String>,
+    /// The path below which it is served: `/` or `/a/b`, without a slash at its end (default `/{name}`; `/` for `$default`).
+    pub(crate) mount: Located<String>,
+    /// Its variables.
+    pub(crate) variables: BTreeMap<String, Located<String>>,
+    /// Its throttle.
+    pub(crate) throttle: Throttle,
+    /// Where and how its requests are logged.
+    pub(crate) access_log: AccessLog,
+    /// PEM file with the roots that its origins' certificates must chain to, instead of the built-in ones.
+    pub(crate) origin_roots: Option<Located<PathBuf>>,
+    /// What it is for.
+    pub(crate) description: Option<String>,
+}
+
+/// `throttle`: the requests of a stage per second and at once.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Throttle {
+    /// Where it stands.
+    pub(crate) place: Place,
+    /// Requests per second (default 10,000); 0 for none once the burst is used up.
+    pub(crate) rate_per_s: f64,
+    /// Requests at once (default 5,000); 0 refuses everything.
+    pub(crate) burst: u32,
+}
+
+/// `access_log`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccessLog {
+    /// Where the lines go (default standard output).
+    pub(crate) destination: Located<Destination>,
+    /// What a line says (default CLF).
+    pub(crate) format: Located<Format>,
+}
+
+/// Where the lines of an access log go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// `file:PATH`, appended to.
+    File(PathBuf),
+    /// `off`.
+    Off,
+    /// `stderr`.
+    Stderr,
+    /// `stdout`.
+    Stdout,
+}
+
+/// What a line of an access log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `clf`: the common log format.
+    Clf,
+    /// `json`: one object per line.
+    Json,
+    /// A template of `$context` variables.
+    Template(String),
+}
+
+// === impl Throttle ===
+
+impl Throttle {
+    /// Amazon's account-wide figures: 10,000 per second, 5,000 at once.
+    pub(crate) fn standard(place: Place) -> Self {
+        Self {
+            place,
+            rate_per_s: 10_000.0,
+            burst: 5_000,
+        }
+    }
+}
+
+// === impl Destination and Format ===
+
+impl Destination {
+    /// Reads `stdout`, `stderr`, `off` or `file:PATH`; `resolve` makes a written path the process's own.
+    pub(crate) fn parse(text: &str, resolve: impl FnOnce(&str) -> PathBuf) -> Option<Self> {
+        match text {
+            "off" => Some(Self::Off),
+            "stderr" => Some(Self::Stderr),
+            "stdout" => Some(Self::Stdout),
+            _ => text
+                .strip_prefix("file:")
+                .filter(|path| !path.is_empty() && !path.contains('\0'))
+                .map(|path| Self::File(resolve(path))),
+        }
+    }
+}
+
+impl Format {
+    /// Reads `clf`, `json` or a template, which can be known by its `$context.`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "clf" => Some(Self::Clf),
+            "json" => Some(Self::Json),
+            _ => text.contains("$context.").then(|| Self::Template(text.to_owned())),
+        }
+    }
+}
+
+pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
+    let name = section.required("name", |key| read_name(section, key, kind));
+    let mount = match section.text("mount") {
+        Some(written) => parse_mount(section, written),
+        None if section.has("mount") => None, // of a wrong type, and said so
+        None => name.as_ref().map(default_mount),
+    };
+    let variables = section
+        .table("variables")
+        .map(|table| read_variables(&table))
+        .unwrap_or_default();
+    let throttle = section.table("throttle").map_or_else(
+        || Throttle::standard(section.place.clone()),
+        |table| read_throttle(&table),
+    );
+    let access_log = read_access_log(section);
+    let origin_roots = section.path("origin_roots");
+    let description = section.text("description");
+    section.finish();
+    if let Some(text) = description
+        .as_ref()
+        .filter(|text| text.value.len() > DESCRIPTION_BYTES_MAX)
+    {
+        let message = format!(
+            "`description` has {} bytes; at most {DESCRIPTION_BYTES_MAX} are allowed",
+            text.value.len()
+        );
+        section.report.error(&text.place, "out-of-range", message, "shorten it");
+    }
+    let description = description.map(|text| text.value);
+    Some(Stage {
+        name: name?,
+        mount: mount?,
+        variables,
+        throttle,
+        access_log,
+        origin_roots,
+        description,
+    })
+}
+
+fn read_name(section: &Section<'_>, key: &'static str, kind: ApiKind) -> Option<Located<String>> {
+    let name = section.text(key)?;
+    match check_stage_name(&name.value, kind) {
+        Ok(()) => Some(name),
+        Err(remedy) => {
+            section.report.error(
+                &name.place,
+                "bad-stage-name",
+                format!("`{}` cannot be a stage's name", name.value),
+                remedy,
+            );
+            None
+        }
+    }
+}
+
+/// Whether a text can name a stage, or what to write instead.
+pub(crate) fn check_stage_name(name: &str, kind: ApiKind) -> Result<(), &'static str> {
+    match (name, kind) {
+        ("$default", ApiKind::Http) => Ok(()),
+        ("$default", ApiKind::Rest) => {
+            Err("only an HTTP API (`kind = \"http\"`) has a `$default` stage; mount a stage at `/` instead")
+        }
+        _ if (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_name_byte) => Ok(()),
+        _ => Err("use 1 to 128 of letters, digits, `-` and `_`"),
+    }
+}
+
+fn default_mount(name: &Located<String>) -> Located<String> {
+    let value = if name.value == "$default" {
+        "/".to_owned()
+    } else {
+        format!("/{}", name.value)
+    };
+    Located {
+        value,
+        place: name.place.clone(),
+    }
+}
+
+fn parse_mount(section: &Section<'_>, written: Located<String>) -> Option<Located<String>> {
+    let Located { value, place } = written;
+    match check_mount(&value) {
+        Ok(mount) => Some(Located { value: mount, place }),
+        Err(remedy) => {
+            section
+                .report
+                .error(&place, "bad-mount", format!("`{value}` cannot be a mount"), remedy);
+            None
+        }
+    }
+}
+
+/// The mount that a text means, without a slash at its end, or what to write instead.
+pub(crate) fn check_mount(text: &str) -> Result<String, String> {
+    let mount = if text == "/" {
+        text
+    } else {
+        text.strip_suffix('/').unwrap_or(text)
+    };
+    if !mount.starts_with('/') {
+        return Err(format!("begin it with a slash: `/{mount}`"));
+    }
+    if mount.len() > MOUNT_BYTES_MAX {
+        return Err(format!("it may have {MOUNT_BYTES_MAX} bytes at most"));
+    }
+    if text != "/" && mount[1..].split('/').any(str::is_empty) {
+        return Err("remove the double slash".to_owned());
+    }
+    if mount.contains(['%', '{', '}']) {
+        return Err("it is plain text: no parameters and no percent signs".to_owned());
+    }
+    RequestPath::parse(mount).map_err(|error| error.to_string())?;
+    Ok(mount.to_owned())
+}
+
+fn read_variables(table: &Section<'_>) -> BTreeMap<String, Located<String>> {
+    let entries = table.entries();
+    if entries.len() > VARIABLES_MAX {
+        let message = format!(
+            "there are {} variables; a stage has {VARIABLES_MAX} at most",
+            entries.len()
+        );
+        table.report.error(&table.place, "too-many", message, "remove some");
+    }
+    for (name, value) in &entries {
+        if let Err(remedy) = check_variable(&name.value, &value.value) {
+            table.report.error(
+                &name.place,
+                "bad-variable",
+                format!("the stage variable `{}` cannot be honoured", name.value),
+                remedy,
+            );
+        }
+    }
+    entries.into_iter().map(|(name, value)| (name.value, value)).collect()
+}
+
+/// Whether a stage variable can be honoured, or what to write instead.
+pub(crate) fn check_variable(name: &str, value: &str) -> Result<(), String> {
+    let is_name = (1..=VARIABLE_NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_name {
+        return Err(format!(
+            "its name may have 1 to {VARIABLE_NAME_BYTES_MAX} letters, digits and `_`"
+        ));
+    }
+    if value.len() > VARIABLE_VALUE_BYTES_MAX {
+        return Err(format!(
+            "its value has {} bytes; {VARIABLE_VALUE_BYTES_MAX} are allowed",
+            value.len()
+        ));
+    }
+    if value.chars().any(char::is_control) {
+        return Err("its value holds a control character".to_owned());
+    }
+    Ok(())
+}
+
+fn read_throttle(table: &Section<'_>) -> Throttle {
+    let rate_per_s = table.number("rate_per_s", 0.0..=f64::from(THROTTLE_MAX));
+    let burst = table.integer("burst", 0..=u64::from(THROTTLE_MAX));
+    table.finish();
+    let standard = Throttle::standard(table.place.clone());
+    let throttle = Throttle {
+        place: table.place.clone(),
+        rate_per_s: rate_per_s.as_ref().map_or(standard.rate_per_s, |found| found.value),
+        burst: burst
+            .as_ref()
+            .and_then(|found| u32::try_from(found.value).ok())
+            .unwrap_or(standard.burst),
+    };
+    if throttle.burst == 0 {
+        let place = burst.map_or(table.place.clone(), |found| found.place);
+        table.report.warn(
+            &place,
+            "refuses-everything",
+            "a burst of 0 refuses every request",
+            "set it to the requests allowed at once",
+        );
+    }
+    throttle
+}
+
+fn read_access_log(section: &Section<'_>) -> AccessLog {
+    let place = section.place.clone();
+    let standard = AccessLog {
+        destination: Located {
+            value: Destination::Stdout,
+            place: place.clone(),
+        },
+        format: Located {
+            value: Format::Clf,
+            place,
+        },
+    };
+    let Some(table) = section.table("access_log") else {
+        return standard;
+    };
+    let destination = table.text("destination");
+    let format = table.text("format");
+    table.finish();
+    let destination =
+        destination.and_then(
+            |text| match Destination::parse(&text.value, |path| section.report.relative(path)) {
+                Some(value) => Some(Located {
+                    value,
+                    place: text.place,
+                }),
+                None => {
+                    let message = format!("`{}` is not a place for an access log", text.value);
+                    table.report.error(
+                        &text.place,
+                        "bad-destination",
+                        message,
+                        "write `stdout`, `stderr`, `file:PATH` or `off`",
+                    );
+                    None
+                }
+            },
+        );
+    let format = format.and_then(|text| match Format::parse(&text.value) {
+        Some(value) => Some(Located {
+            value,
+            place: text.place,
+        }),
+        None => {
+            let message = format!("`{}` is neither a format's name nor a template", text.value);
+            table
+                .report
+                .error(&text.place, "bad-format", message, format_remedy(&text.value));
+            None
+        }
+    });
+    AccessLog {
+        destination: destination.unwrap_or(standard.destination),
+        format: format.unwrap_or(standard.format),
+    }
+}
+
+/// What to write instead of a format that is none.
+pub(crate) fn format_remedy(written: &str) -> String {
+    let nearest = did_you_mean(written, &FORMATS);
+    let known = "write `clf`, `json` or a template with `$context.requestId`";
+    if nearest.starts_with("did") {
+        format!("{nearest} Or {known}")
+    } else {
+        known.to_owned()
+    }
+}
