@@ -1,0 +1,310 @@
+//! Policy documents with a token's claims in them.
+//!
+//! ```
+//! use portcullis_policy::PolicyTemplate;
+//!
+//! let template = PolicyTemplate::parse(&serde_json::json!({
+//!     "Version": "2012-10-17",
+//!     "Statement": {
+//!         "Effect": "Allow",
+//!         "Action": "execute-api:Invoke",
+//!         "Resource": "arn:aws:execute-api:*:*:bank/live/GET/accounts/${claims.account}/*"
+//!     }
+//! }))?;
+//! let policy = template.instantiate(&|name| (name == "account").then(|| "4711".to_owned()))?;
+//! assert_eq!(
+//!     policy.describe_statement(0),
+//!     "Allow execute-api:Invoke on arn:aws:execute-api:*:*:bank/live/GET/accounts/4711/*"
+//! );
+//! # Ok::<(), portcullis_policy::TemplateError>(())
+//! ```
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    Policy, PolicyError,
+    operator::{Operation, Operator},
+};
+
+/// A policy document whose resources and condition values may hold `${claims.NAME}`, where NAME is a claim of the
+/// caller's token (letters, digits and `_ . : / -`).
+///
+/// A claim's value is literal text: `*`, `?` and `${` in it mean themselves. In a resource it is one piece of a path as
+/// a request line would carry it (a `/` in it becomes `%2F`), so that it cannot reach into a neighbouring path.
+#[derive(Clone, Debug)]
+pub struct PolicyTemplate {
+    document: Value,
+}
+
+/// Why a template gives no policy. None holds a claim's value, but [`TemplateError::Policy`] may quote one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A claim's value is empty, which would widen the pattern around it.
+    #[error("the claim `{0}` is empty")]
+    EmptyClaim(String),
+    /// A `${claims.` without a name and a closing brace.
+    #[error("`{0}` holds a malformed claim reference: write `${{claims.NAME}}`")]
+    MalformedClaim(String),
+    /// A claim where none may stand.
+    #[error("a claim cannot stand in `{0}`: use it in `Resource`, `NotResource` or a condition's value")]
+    MisplacedClaim(String),
+    /// The token does not have a claim.
+    #[error("the token has no claim `{0}`")]
+    MissingClaim(String),
+    /// A number, date, flag, address or network is only partly a claim.
+    #[error("`{0}` mixes a claim with other text, which only text and ARN operators can compare")]
+    PartialClaim(String),
+    /// The document cannot be honoured.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The document's version has no way to write a literal `*`.
+    #[error("a template needs `\"Version\": \"2012-10-17\"`")]
+    VersionTooOld,
+}
+
+/// Where a string of the document stands.
+#[derive(Clone, Copy)]
+enum Position {
+    /// A value of this operator.
+    Condition(Operator),
+    Resource,
+}
+
+const MARK: &str = "${claims.";
+
+// === impl PolicyTemplate ===
+
+impl PolicyTemplate {
+    /// Takes a document, which must be one that can be honoured whatever the claims' values are.
+    ///
+    /// Where an operator compares numbers, dates, flags or addresses, a claim must be the whole value; whether it can be
+    /// read is then known only in [`instantiate`](Self::instantiate).
+    pub fn parse(value: &Value) -> Result<Self, TemplateError> {
+        let template = Self {
+            document: value.clone(),
+        };
+        let sample = |_: &str, position: Position| Ok(position.sample().to_owned());
+        Policy::from_value(&template.fill(&sample)?)?;
+        let has_claims = value.to_string().contains(MARK);
+        if has_claims && value.get("Version").and_then(Value::as_str) != Some("2012-10-17") {
+            return Err(TemplateError::VersionTooOld);
+        }
+        Ok(template)
+    }
+
+    /// The policy for a token: `claim` gives a claim's text by name.
+    ///
+    /// A claim that is missing or empty, or that an operator cannot read, is an error, so that the caller is refused.
+    pub fn instantiate(&self, claim: &dyn Fn(&str) -> Option<String>) -> Result<Policy, TemplateError> {
+        let text = |name: &str, position: Position| match claim(name) {
+            None => Err(TemplateError::MissingClaim(name.to_owned())),
+            Some(text) if text.is_empty() => Err(TemplateError::EmptyClaim(name.to_owned())),
+            Some(text) => Ok(position.literal(&text)),
+        };
+        Ok(Policy::from_value(&self.fill(&text)?)?)
+    }
+
+    /// The document with its claims replaced.
+    fn fill(&self, claim: &Claim<'_>) -> Result<Value, TemplateError> {
+        let Value::Object(members) = &self.document else {
+            return Ok(self.document.clone());
+        };
+        let fill = |name: &str, value: &Value| match (name, value) {
+            ("Statement", Value::Array(list)) => list
+                .iter()
+                .map(|statement| fill_statement(statement, claim))
+                .collect::<Result<_, _>>()
+                .map(Value::Array),
+            ("Statement", one) => fill_statement(one, claim),
+            _ => without_claims(name, value),
+        };
+        map_members(members, fill)
+    }
+}
+
+/// Gives a claim's text, ready to be put into the document.
+type Claim<'a> = dyn Fn(&str, Position) -> Result<String, TemplateError> + 'a;
+
+fn fill_statement(statement: &Value, claim: &Claim<'_>) -> Result<Value, TemplateError> {
+    let Value::Object(members) = statement else {
+        return without_claims("Statement", statement);
+    };
+    map_members(members, |name, value| match (name, value) {
+        ("Resource" | "NotResource", _) => fill_values(value, Position::Resource, claim),
+        ("Condition", Value::Object(operators)) => {
+            map_members(operators, |name, keys| match (Operation::parse(name), keys) {
+                (Some(operation), Value::Object(keys)) => {
+                    let position = Position::Condition(operation.operator);
+                    map_members(keys, |_, values| fill_values(values, position, claim))
+                }
+                _ => without_claims(name, keys),
+            })
+        }
+        _ => without_claims(name, value),
+    })
+}
+
+fn fill_values(value: &Value, position: Position, claim: &Claim<'_>) -> Result<Value, TemplateError> {
+    match value {
+        Value::String(text) => fill_text(text, position, claim).map(|text| Value::String(text.into_owned())),
+        Value::Array(list) => {
+            let each = list.iter().map(|value| match value {
+                Value::String(_) => fill_values(value, position, claim),
+                other => without_claims("a list", other),
+            });
+            each.collect::<Result<_, _>>().map(Value::Array)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => without_claims("an object", value),
+    }
+}
+
+fn fill_text<'a>(text: &'a str, position: Position, claim: &Claim<'_>) -> Result<Cow<'a, str>, TemplateError> {
+    let Some((mut before, mut rest)) = text.split_once(MARK) else {
+        return Ok(Cow::Borrowed(text));
+    };
+    let malformed = || TemplateError::MalformedClaim(text.to_owned());
+    let mut out = String::new();
+    loop {
+        out.push_str(before);
+        let (name, behind) = rest.split_once('}').ok_or_else(malformed)?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:/-".contains(&byte);
+        if name.is_empty() || !name.bytes().all(allowed) {
+            return Err(malformed());
+        }
+        if !position.is_text() && (text.len() != MARK.len() + name.len() + 1) {
+            return Err(TemplateError::PartialClaim(text.to_owned()));
+        }
+        out.push_str(&claim(name, position)?);
+        match behind.split_once(MARK) {
+            Some(next) => (before, rest) = next,
+            None => {
+                out.push_str(behind);
+                return Ok(Cow::Owned(out));
+            }
+        }
+    }
+}
+
+fn map_members(
+    members: &Map<String, Value>,
+    fill: impl Fn(&str, &Value) -> Result<Value, TemplateError>,
+) -> Result<Value, TemplateError> {
+    let each = members.iter().map(|(name, value)| {
+        if name.contains(MARK) {
+            return Err(TemplateError::MisplacedClaim(name.clone()));
+        }
+        Ok((name.clone(), fill(name, value)?))
+    });
+    each.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+}
+
+fn without_claims(name: &str, value: &Value) -> Result<Value, TemplateError> {
+    if value.to_string().contains(MARK) {
+        return Err(TemplateError::MisplacedClaim(name.to_owned()));
+    }
+    Ok(value.clone())
+}
+
+// === impl Position ===
+
+impl Position {
+    /// Whether claims may stand among other text.
+    fn is_text(self) -> bool {
+        self.kind() == Kind::Text
+    }
+
+    /// A claim's value in the document's grammar, meaning itself.
+    fn literal(self, claim: &str) -> String {
+        match (self, self.kind()) {
+            (_, Kind::Address | Kind::Bytes | Kind::Flag | Kind::Number | Kind::Time) => claim.to_owned(),
+            (Self::Resource, Kind::Text) => escape(&encode(claim)),
+            (Self::Condition(_), Kind::Text) => escape(claim),
+        }
+    }
+
+    /// A value that the operator can read.
+    fn sample(self) -> &'static str {
+        match self.kind() {
+            Kind::Address => "192.0.2.1",
+            Kind::Bytes => "AA==",
+            Kind::Flag => "true",
+            Kind::Number => "0",
+            Kind::Text => "sample",
+            Kind::Time => "1970-01-01",
+        }
+    }
+
+    fn kind(self) -> Kind {
+        let Self::Condition(operator) = self else {
+            return Kind::Text;
+        };
+        match operator {
+            Operator::IpAddress | Operator::NotIpAddress => Kind::Address,
+            Operator::BinaryEquals => Kind::Bytes,
+            Operator::Bool | Operator::Null => Kind::Flag,
+            Operator::NumericEquals
+            | Operator::NumericGreaterThan
+            | Operator::NumericGreaterThanEquals
+            | Operator::NumericLessThan
+            | Operator::NumericLessThanEquals
+            | Operator::NumericNotEquals => Kind::Number,
+            Operator::ArnEquals
+            | Operator::ArnLike
+            | Operator::ArnNotEquals
+            | Operator::ArnNotLike
+            | Operator::StringEquals
+            | Operator::StringEqualsIgnoreCase
+            | Operator::StringLike
+            | Operator::StringNotEquals
+            | Operator::StringNotEqualsIgnoreCase
+            | Operator::StringNotLike => Kind::Text,
+            Operator::DateEquals
+            | Operator::DateGreaterThan
+            | Operator::DateGreaterThanEquals
+            | Operator::DateLessThan
+            | Operator::DateLessThanEquals
+            | Operator::DateNotEquals => Kind::Time,
+        }
+    }
+}
+
+/// What an operator compares.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Address,
+    Bytes,
+    Flag,
+    Number,
+    Text,
+    Time,
+}
+
+/// Writes the characters that are special in documents of version 2012-10-17 as variables for themselves.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '*' | '?' | '$' => out.extend(['$', '{', character, '}']),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// Percent-encodes what a path segment cannot hold (RFC 3986 section 3.3), as method ARNs have it.
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => out.push(char::from(byte)),
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+            | b':' | b'@' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
