@@ -6,7 +6,7 @@ use portcullis_core::{Secret, Timestamp};
 
 use crate::{
     Algorithm, AlgorithmSet, JwksOptions, KEYS_MAX, KeySet, Rules, SecretEncoding, SigningKey, TokenError, base64url,
-    jws::Compact, verify,
+    verify,
 };
 
 /// The secret whose signatures the corpus carries, so that a fuzzer starts behind the signature check.
@@ -23,12 +23,15 @@ pub fn fuzz_jwt(data: &[u8]) {
     if let Ok(token) = std::str::from_utf8(data)
         && let Ok(claims) = verify(token, keys, &rules, now)
     {
-        // What is accepted has one spelling only: signing it again gives the same text.
-        let Ok(compact) = Compact::split(token) else {
-            return assert!(token.is_empty(), "accepted without three segments");
-        };
-        let signature = key.sign(compact.signing_input.as_bytes()).unwrap_or_default();
-        assert_eq!(base64url::encode(&signature), compact.signature);
+        // What is accepted has one spelling only.
+        for segment in token.split('.') {
+            assert_eq!(
+                base64url::decode(segment)
+                    .map(|bytes| base64url::encode(&bytes))
+                    .as_deref(),
+                Ok(segment)
+            );
+        }
         assert!(claims.exp().is_none_or(|exp| exp > now));
     }
     let mut parts = data.splitn(2, |byte| *byte == b'\n');

@@ -206,13 +206,13 @@ mod tests {
             "+/+/AA==\n",
             "+/+/AA==\r\n",
             "+/+/AB==",
+            "+/+/AA=",
         ] {
             check(written.as_bytes(), Some(&key));
         }
         for refused in [
             "+/+/AA==\n\n",
             "+/-_AA==",
-            "+/+/AA=",
             "+/+/A",
             "+/ +/AA==",
             " +/+/AA==",
