@@ -1,7 +1,10 @@
 //! Listeners, HTTP/1.1 on both sides, upstream pools and tunnels.
 
 pub mod body;
+pub mod fuzzing;
 pub mod http1;
+pub mod listener;
+pub mod server;
 mod timer;
 pub mod upstream;
 

@@ -1,0 +1,79 @@
+//! What one listener allows its clients.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::http1::HeadLimits;
+
+/// One address to listen on and the limits of its connections.
+#[derive(Clone, Debug)]
+pub struct ListenerSettings {
+    /// Port 0 takes a free one; [`crate::server::Server::local_addresses`] says which.
+    pub address: SocketAddr,
+    /// Whether a load balancer tells the client's address in front of each connection.
+    pub proxy_protocol: ProxyProtocol,
+    /// Open connections over all workers; one more is closed as soon as it is accepted.
+    pub connections_max: usize,
+    /// Open connections of one client address over all workers. An IPv6 client is its /64 network.
+    pub connections_per_source_max: usize,
+    /// The request line in bytes: 414 when longer.
+    pub line_bytes_max: usize,
+    /// All header fields together in bytes: 431 when more.
+    pub fields_bytes_max: usize,
+    /// The body of one request in bytes: [`crate::BodyError::TooLarge`] when more.
+    pub body_bytes_max: u64,
+    /// From a head's first byte to its last; also for the whole PROXY protocol header.
+    pub head_timeout: Duration,
+    /// How long a connection may rest before its first byte and between requests.
+    pub idle_timeout: Duration,
+    /// How long a request body may make no progress while someone waits for it.
+    pub body_idle_timeout: Duration,
+    /// How long a client may take no byte of its answer.
+    pub write_idle_timeout: Duration,
+    /// How long an upgraded connection may be silent in both directions.
+    pub tunnel_idle_timeout: Duration,
+}
+
+/// The PROXY protocol, version 2 (version 1, the textual one, is refused).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// Connections begin with HTTP.
+    #[default]
+    Off,
+    /// Every connection begins with a header, and comes from one of these networks; others are closed.
+    Required {
+        /// The load balancers' networks.
+        from: Vec<IpNet>,
+    },
+}
+
+// === impl ListenerSettings ===
+
+impl ListenerSettings {
+    /// The defaults for `address`: what an API behind Amazon API Gateway is used to, and times that slow clients can keep.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            proxy_protocol: ProxyProtocol::Off,
+            connections_max: 10_000,
+            connections_per_source_max: 1_000,
+            line_bytes_max: 10_240,
+            fields_bytes_max: 10_240,
+            body_bytes_max: 10 * 1024 * 1024,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            body_idle_timeout: Duration::from_secs(15),
+            write_idle_timeout: Duration::from_secs(30),
+            tunnel_idle_timeout: Duration::from_secs(600),
+        }
+    }
+
+    pub(crate) fn head_limits(&self) -> HeadLimits {
+        HeadLimits {
+            line_bytes_max: self.line_bytes_max,
+            fields_bytes_max: self.fields_bytes_max,
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Writing an answer: its head, its framing (RFC 9112 section 6), and its body as it comes.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, Response, StatusCode, Version, header};
+use http_body::Body as _;
+
+use super::date;
+use super::handler::Receipt;
+use super::outbox::Outbox;
+use super::receipt::Counter;
+use super::tunnel;
+use super::wire::{Continuation, Link, Shared, WriteFault, lock};
+use super::worker::Worker;
+use crate::body::Body;
+use crate::http1::{encode, persistence};
+
+/// An unread body of more than this ends the connection, and the answer says so.
+const UNREAD_BYTES_MAX: u64 = 64 * 1024;
+
+/// What the request says about its answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) version: Version,
+    pub(super) is_head: bool,
+    /// Whether the client means to keep the connection.
+    pub(super) is_kept_alive: bool,
+}
+
+/// What became of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The answer is out and another may follow.
+    Kept,
+    /// The answer is out and is the last.
+    Closing,
+    /// The answer broke off, or the connection has served as a tunnel.
+    Broken,
+}
+
+/// How the body of an answer is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// There is none.
+    None,
+    Length(u64),
+    Chunked,
+    UntilClose,
+}
+
+/// What of the answer's head is ours.
+#[derive(Clone, Copy)]
+struct Plan {
+    framing: Framing,
+    is_kept: bool,
+    /// The handler's own `Content-Length` stands: it tells of the body that GET would have had (RFC 9110 section 8.6).
+    is_length_given: bool,
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// Of a request that could not be read.
+    pub(super) const UNREADABLE: Self = Self {
+        version: Version::HTTP_11,
+        is_head: false,
+        is_kept_alive: false,
+    };
+}
+
+/// Sends `response` and tells `receipt`.
+pub(super) async fn send<IO: Link, R: Receipt>(
+    wire: &Shared<IO>,
+    asked: Asked,
+    response: Response<Body>,
+    receipt: R,
+    worker: &Worker,
+) -> Outcome {
+    let counter = Counter::new(receipt);
+    let (parts, body) = response.into_parts();
+    if let Body::Tunnel(tunnel) = body {
+        return upgrade(wire, parts.status, &parts.headers, tunnel, counter).await;
+    }
+    if parts.status.is_informational() {
+        worker.stats().count_broken(); // no answer: the client would wait for the next one for ever
+        return Outcome::Broken;
+    }
+    let is_kept = may_keep(wire, &body) && !worker.is_stopping();
+    let plan = plan(asked, parts.status, &parts.headers, &body, is_kept);
+    let mut outbox = Outbox::new();
+    head(outbox.text(), asked, parts.status, &parts.headers, plan);
+    let written = match (plan.framing, body) {
+        (Framing::None, _) => flush(wire, outbox, 0, counter).await,
+        (_, Body::Empty) => flush(wire, outbox, 0, counter).await,
+        (_, Body::Full(bytes)) => {
+            let length = bytes.len() as u64;
+            outbox.push(bytes, false);
+            flush(wire, outbox, length, counter).await
+        }
+        (framing, body) => stream(wire, outbox, framing, body, counter).await,
+    };
+    match written {
+        Ok(()) if plan.is_kept => Outcome::Kept,
+        Ok(()) => Outcome::Closing,
+        Err(fault) => {
+            match fault {
+                Fault::Write(WriteFault::Gone) => {}
+                Fault::Write(WriteFault::TimedOut) => worker.stats().count_timeout(),
+                Fault::Body => worker.stats().count_broken(),
+            }
+            if plan.framing == Framing::UntilClose || fault == Fault::Write(WriteFault::TimedOut) {
+                lock(wire).link.reset_on_close();
+            }
+            Outcome::Broken
+        }
+    }
+}
+
+/// Why an answer broke off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Write(WriteFault),
+    /// Its body failed, or is not as long as announced.
+    Body,
+}
+
+/// Whether what is unread of the request allows another one behind it. From here on `100 Continue` would be too late.
+fn may_keep<IO: Link>(wire: &Shared<IO>, body: &Body) -> bool {
+    let mut wire = lock(wire);
+    if wire.is_continue_due() {
+        wire.continuation = Continuation::None;
+        return false; // whether the client still sends the body is its choice (RFC 9110 section 10.1.1)
+    }
+    // An answer that streams may still be reading the request: only its end will tell.
+    let is_streaming = matches!(body, Body::Upstream(_) | Body::Stream(_));
+    !wire.is_broken && (is_streaming || wire.decoder.remaining().is_none_or(|bytes| bytes <= UNREAD_BYTES_MAX))
+}
+
+fn plan(asked: Asked, status: StatusCode, headers: &HeaderMap, body: &Body, is_kept: bool) -> Plan {
+    let is_bodiless = asked.is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let framing = match body.length() {
+        _ if is_bodiless => Framing::None, // RFC 9112 section 6.3, item 1
+        Some(bytes) => Framing::Length(bytes),
+        None if asked.version == Version::HTTP_10 => Framing::UntilClose, // it knows no chunks (RFC 9112 section 7)
+        None => Framing::Chunked,
+    };
+    let wants_close = headers.contains_key(header::CONNECTION) && persistence::has_option(headers, "close");
+    Plan {
+        framing,
+        is_kept: is_kept && asked.is_kept_alive && !wants_close && framing != Framing::UntilClose,
+        is_length_given: is_bodiless && status != StatusCode::NO_CONTENT, // RFC 9110 section 8.6
+    }
+}
+
+fn head(output: &mut BytesMut, asked: Asked, status: StatusCode, headers: &HeaderMap, plan: Plan) {
+    encode::status_line(output, Version::HTTP_11, status);
+    let mut is_dated = false;
+    for (name, value) in headers {
+        match *name {
+            header::CONNECTION | header::TRANSFER_ENCODING => {}
+            header::CONTENT_LENGTH if !plan.is_length_given => {}
+            _ if name == "keep-alive" => {}
+            _ => {
+                is_dated |= *name == header::DATE;
+                encode::field(output, name, value);
+            }
+        }
+    }
+    if !is_dated {
+        date::write(output);
+    }
+    match plan.framing {
+        Framing::None | Framing::UntilClose => {}
+        Framing::Length(bytes) => encode::content_length(output, bytes),
+        Framing::Chunked => encode::chunked(output),
+    }
+    match (plan.is_kept, asked.version) {
+        (false, _) => output.put_slice(b"connection: close\r\n"),
+        (true, Version::HTTP_10) => output.put_slice(b"connection: keep-alive\r\n"),
+        (true, _) => {}
+    }
+    encode::end_of_head(output);
+}
+
+/// Writes all that waits, the end of an answer with `body_bytes` of body.
+async fn flush<IO: Link, R: Receipt>(
+    wire: &Shared<IO>,
+    mut outbox: Outbox,
+    body_bytes: u64,
+    mut counter: Counter<R>,
+) -> Result<(), Fault> {
+    poll_fn(|context| lock(wire).poll_send(context, &mut outbox))
+        .await
+        .map_err(Fault::Write)?;
+    counter.flushed(body_bytes);
+    counter.complete();
+    Ok(())
+}
+
+/// Writes a body as it comes: what is there goes out together, and nothing is held back while more is waited for.
+async fn stream<IO: Link, R: Receipt>(
+    wire: &Shared<IO>,
+    mut outbox: Outbox,
+    framing: Framing,
+    mut body: Body,
+    mut counter: Counter<R>,
+) -> Result<(), Fault> {
+    let mut pushed = 0_u64;
+    let mut is_ended = false;
+    poll_fn(|context| {
+        loop {
+            let mut is_pending = false;
+            while !is_ended && !is_pending && !outbox.is_full() {
+                match Pin::new(&mut body).poll_frame(context) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let data = frame.into_data().unwrap_or_default(); // trailers are not forwarded
+                        pushed += data.len() as u64;
+                        push(&mut outbox, data, framing, pushed)?;
+                        is_ended = body.is_end_stream();
+                    }
+                    Poll::Ready(None) => is_ended = true,
+                    Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Fault::Body)),
+                    Poll::Pending => is_pending = true,
+                }
+                if is_ended {
+                    finish(&mut outbox, framing, pushed)?;
+                }
+            }
+            if !outbox.is_empty() {
+                match lock(wire).poll_send(context, &mut outbox) {
+                    Poll::Ready(Ok(())) => counter.flushed(pushed),
+                    Poll::Ready(Err(fault)) => return Poll::Ready(Err(Fault::Write(fault))),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            if is_ended {
+                return Poll::Ready(Ok(()));
+            }
+            if is_pending {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await?;
+    counter.complete();
+    Ok(())
+}
+
+fn push(outbox: &mut Outbox, data: Bytes, framing: Framing, pushed: u64) -> Result<(), Fault> {
+    if let Framing::Length(length) = framing
+        && pushed > length
+    {
+        return Err(Fault::Body); // the client would take the rest for the next answer
+    }
+    outbox.push(data, framing == Framing::Chunked);
+    Ok(())
+}
+
+fn finish(outbox: &mut Outbox, framing: Framing, pushed: u64) -> Result<(), Fault> {
+    match framing {
+        Framing::Length(length) if pushed != length => return Err(Fault::Body),
+        Framing::Chunked => outbox.close_chunks(),
+        Framing::None | Framing::Length(_) | Framing::UntilClose => {}
+    }
+    Ok(())
+}
+
+/// Answers 101 and becomes the connection to the upstream (RFC 9110 section 7.8).
+async fn upgrade<IO: Link, R: Receipt>(
+    wire: &Shared<IO>,
+    status: StatusCode,
+    headers: &HeaderMap,
+    tunnel: crate::upstream::Tunnel,
+    mut counter: Counter<R>,
+) -> Outcome {
+    let mut outbox = Outbox::new();
+    encode::status_line(outbox.text(), Version::HTTP_11, status);
+    for (name, value) in headers {
+        match *name {
+            header::CONNECTION | header::TRANSFER_ENCODING | header::CONTENT_LENGTH => {}
+            _ => encode::field(outbox.text(), name, value),
+        }
+    }
+    outbox.text().put_slice(b"connection: upgrade\r\n");
+    encode::end_of_head(outbox.text());
+    if poll_fn(|context| lock(wire).poll_send(context, &mut outbox))
+        .await
+        .is_err()
+    {
+        return Outcome::Broken;
+    }
+    drop(outbox);
+    let (to_client, ended) = tunnel::copy(wire, tunnel).await;
+    counter.flushed(to_client);
+    if ended == tunnel::End::Both {
+        counter.complete();
+    }
+    Outcome::Broken
+}

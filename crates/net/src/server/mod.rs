@@ -1,0 +1,27 @@
+//! Serving HTTP/1.1: one `current_thread` runtime per worker, one task per connection, the handler called in that task.
+//!
+//! Invariants:
+//! - Nothing behind a refused head is ever parsed, and nothing behind a body that broke.
+//! - Each request is answered at most once, in the order of arrival, and each answer has exactly one [`Receipt`] call.
+//! - Every wait has a deadline and every buffer a bound.
+
+mod answer;
+mod connection;
+mod date;
+mod handler;
+mod lifecycle;
+mod outbox;
+mod receipt;
+mod request_body;
+mod stats;
+mod tunnel;
+mod wire;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use handler::{Fault, Handler, Peer, Receipt, Sent};
+pub use lifecycle::{Server, ServerSettings, WorkerId};
+pub use request_body::RequestBody;
+pub use stats::ServerStats;

@@ -1,0 +1,103 @@
+//! What a server counts about its connections. Requests are counted by whoever answers them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters of one server over all its listeners and workers. Relaxed: each is exact, but they are not a snapshot.
+#[derive(Debug, Default)]
+pub struct ServerStats {
+    accepted: AtomicU64,
+    closed: AtomicU64,
+    refused_full: AtomicU64,
+    refused_source: AtomicU64,
+    refused_proxy_header: AtomicU64,
+    accept_errors: AtomicU64,
+    faults: AtomicU64,
+    timeouts: AtomicU64,
+    broken: AtomicU64,
+}
+
+// === impl ServerStats ===
+
+impl ServerStats {
+    /// Connections accepted and admitted since the start.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Connections open now.
+    pub fn open(&self) -> u64 {
+        let closed = self.closed.load(Ordering::Relaxed); // first, so that the difference is never negative
+        self.accepted().saturating_sub(closed)
+    }
+
+    /// Connections closed at once because the listener had as many as it may.
+    pub fn refused_full(&self) -> u64 {
+        self.refused_full.load(Ordering::Relaxed)
+    }
+
+    /// Connections closed because their source had as many as it may.
+    pub fn refused_source(&self) -> u64 {
+        self.refused_source.load(Ordering::Relaxed)
+    }
+
+    /// Connections closed because they did not begin with an acceptable PROXY header from a trusted network.
+    pub fn refused_proxy_header(&self) -> u64 {
+        self.refused_proxy_header.load(Ordering::Relaxed)
+    }
+
+    /// Errors of `accept` itself, above all too many open files.
+    pub fn accept_errors(&self) -> u64 {
+        self.accept_errors.load(Ordering::Relaxed)
+    }
+
+    /// Heads that were refused.
+    pub fn faults(&self) -> u64 {
+        self.faults.load(Ordering::Relaxed)
+    }
+
+    /// Answers that were given up because the client took none of their bytes for too long.
+    pub fn timeouts(&self) -> u64 {
+        self.timeouts.load(Ordering::Relaxed)
+    }
+
+    /// Answers that broke off because their body did.
+    pub fn broken(&self) -> u64 {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_accepted(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_closed(&self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_refused_full(&self) {
+        self.refused_full.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_refused_source(&self) {
+        self.refused_source.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_refused_proxy_header(&self) {
+        self.refused_proxy_header.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_accept_error(&self) {
+        self.accept_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_fault(&self) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_timeout(&self) {
+        self.timeouts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_broken(&self) {
+        self.broken.fetch_add(1, Ordering::Relaxed);
+    }
+}
