@@ -1,50 +1,84 @@
-//! A token bucket in one word.
+//! A token bucket as one number: the generic cell rate algorithm (ITU-T I.371, "virtual scheduling").
+//!
+//! The number is the time at which the bucket will be full again. Taking a token moves it one interval ahead; a token is
+//! there while it is not further ahead of now than `burst` intervals. One compare-and-swap, so exact over all cores: in any
+//! span of `t` seconds never more than `burst + rate · t` are admitted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Rate;
-
-/// The longest wait that a refusal names, in milliseconds (a day); also named when no wait helps.
-pub const RETRY_AFTER_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
-
-/// Ticks of a nanosecond: fine enough that the highest rate is off by less than 3 in 10,000 and 10,000 per second not at
-/// all, coarse enough that a count from 1970 lasts until 2116.
+/// Ticks in a nanosecond. Finer than the clock, so that rounding an interval up costs a fast rate little; 64 bits of ticks
+/// last 146 years, so that even a count from 1970 does not reach their end.
 const TICKS_PER_NS: u64 = 4;
-const TICKS_PER_S: f64 = (1_000_000_000 * TICKS_PER_NS) as f64;
-const TICKS_PER_MS: u64 = 1_000_000 * TICKS_PER_NS;
+const TICKS_PER_S: f64 = 1_000_000_000.0 * TICKS_PER_NS as f64;
 
-/// A token bucket shared by all cores without a lock.
-///
-/// Within any time `t` it admits at most `burst + rate · t` requests, however many threads ask at once and however their
-/// times are out of order. It is the generic cell rate algorithm (ITU-T I.371, annex A): the state is the one moment at
-/// which the bucket will be full again.
+/// A throttle's figures, checked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    rate_per_s: f64,
+    burst: u32,
+}
+
+/// Why figures cannot be a throttle's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RateError {
+    /// The rate is negative or no number.
+    #[error("a rate is a number of requests per second, 0 or more")]
+    NotARate,
+    /// The rate cannot be told from no limit.
+    #[error("a rate of more than {} requests per second is no limit", Rate::PER_S_MAX)]
+    TooFast,
+}
+
+/// A token bucket that starts full.
 #[derive(Debug)]
 pub struct TokenBucket {
     rate: Rate,
-    refill: Refill,
-    /// For [`Refill::Every`] the tick at which the bucket is full, for [`Refill::Never`] the tokens taken so far.
+    /// Ticks that one token takes to come back; `None` when none ever does.
+    interval: Option<u64>,
+    /// With an interval: when the bucket will be full. Without: how many tokens were taken.
     state: AtomicU64,
 }
 
-/// Evidence that a token was taken. Only a [`TokenBucket`] can make one.
+/// Evidence that a throttle let a request pass. Only [`TokenBucket::try_take`] makes one, and it cannot be copied.
 #[derive(Debug)]
-#[must_use = "a lease is the evidence that the request was charged"]
-pub struct Lease(());
-
-/// The bucket is empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the throttle is empty")]
-pub struct Throttled {
-    /// When a token will be back if nobody else takes it, in milliseconds: 1 to [`RETRY_AFTER_MS_MAX`].
-    pub retry_after_ms: u64,
+pub struct Lease {
+    _taken: (),
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Refill {
-    /// One token comes back in `interval` ticks, all of them in `capacity`.
-    Every { interval: u64, capacity: u64 },
-    /// What is taken does not come back.
-    Never,
+/// The bucket is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttled {
+    /// When a token will be back, in milliseconds from now, rounded up; `None` when none ever will.
+    pub retry_after_ms: Option<u64>,
+}
+
+// === impl Rate ===
+
+impl Rate {
+    /// The fastest rate, in requests per second.
+    pub const PER_S_MAX: u64 = 1_000_000_000;
+
+    /// `rate_per_s` tokens come back each second up to `burst`. A burst of 0 blocks everything; a rate of 0 admits `burst`
+    /// requests and no more.
+    pub fn new(rate_per_s: f64, burst: u32) -> Result<Self, RateError> {
+        if !rate_per_s.is_finite() || rate_per_s < 0.0 {
+            return Err(RateError::NotARate);
+        }
+        if rate_per_s > Self::PER_S_MAX as f64 {
+            return Err(RateError::TooFast);
+        }
+        Ok(Self { rate_per_s, burst })
+    }
+
+    /// Tokens that come back per second.
+    pub fn rate_per_s(self) -> f64 {
+        self.rate_per_s
+    }
+
+    /// Tokens at most.
+    pub fn burst(self) -> u32 {
+        self.burst
+    }
 }
 
 // === impl TokenBucket ===
@@ -52,19 +86,13 @@ enum Refill {
 impl TokenBucket {
     /// A full bucket.
     pub fn new(rate: Rate) -> Self {
-        let refill = if rate.rate_per_s() > 0.0 {
-            // Rounded up, so that never more is admitted than the rate says. `Rate` bounds both below 2^60.
-            let interval = (TICKS_PER_S / rate.rate_per_s()).ceil() as u64;
-            Refill::Every {
-                interval,
-                capacity: interval.saturating_mul(rate.burst()),
-            }
-        } else {
-            Refill::Never
-        };
+        // Rounded up: never faster than asked. What would take more than 36 years to fill up gives nothing back.
+        let ticks = (TICKS_PER_S / rate.rate_per_s).ceil();
+        let refill = ticks * f64::from(rate.burst.max(1));
+        let interval = (refill < (u64::MAX / 4) as f64).then_some(ticks as u64);
         Self {
             rate,
-            refill,
+            interval,
             state: AtomicU64::new(0),
         }
     }
@@ -74,52 +102,54 @@ impl TokenBucket {
         self.rate
     }
 
-    /// Takes one token at `now_ns`, nanoseconds on a clock that does not go back.
-    ///
-    /// Cores may bring their times out of order: an older time is treated as it is, which can only refuse more.
+    /// Takes a token. `now_ns` counts nanoseconds of a monotonic clock from any start; cores may disagree a little.
     pub fn try_take(&self, now_ns: u64) -> Result<Lease, Throttled> {
-        match self.refill {
-            Refill::Never => self.take_one_of_few(),
-            Refill::Every { interval, capacity } => {
-                self.take_refilled(now_ns.saturating_mul(TICKS_PER_NS), interval, capacity)
-            }
-        }
+        let taken = match self.interval {
+            Some(interval) => self.take_returning(interval, now_ns.saturating_mul(TICKS_PER_NS)),
+            None => self.take_for_good(),
+        };
+        taken.map(|()| Lease { _taken: () })
     }
 
-    fn take_refilled(&self, now: u64, interval: u64, capacity: u64) -> Result<Lease, Throttled> {
-        // Relaxed throughout: the word guards nothing but itself.
+    fn take_returning(&self, interval: u64, now: u64) -> Result<(), Throttled> {
+        let burst = u64::from(self.rate.burst);
+        if burst == 0 {
+            return Err(Throttled { retry_after_ms: None });
+        }
+        // The latest that the bucket may be full at after this token.
+        let horizon = interval
+            .checked_mul(burst)
+            .and_then(|ahead| now.checked_add(ahead))
+            .unwrap_or(u64::MAX);
         let mut full_at = self.state.load(Ordering::Relaxed);
         loop {
             let next = full_at.max(now).saturating_add(interval);
-            let ahead = next - now; // next >= now
-            // At the end of the count the bucket stays shut: a saturated sum must not look like a full bucket.
-            if ahead > capacity || next == u64::MAX {
-                let wait = if capacity == 0 || next == u64::MAX {
-                    u64::MAX
-                } else {
-                    ahead - capacity
-                };
-                let retry_after_ms = wait.div_ceil(TICKS_PER_MS).min(RETRY_AFTER_MS_MAX);
-                return Err(Throttled { retry_after_ms });
+            // A saturated sum must not pass for a token that is there: at the end of the count the bucket stays shut.
+            if next == u64::MAX {
+                return Err(Throttled { retry_after_ms: None });
+            }
+            if next > horizon {
+                let wait_ns = (next - horizon).div_ceil(TICKS_PER_NS);
+                return Err(Throttled {
+                    retry_after_ms: Some(wait_ns.div_ceil(1_000_000)),
+                });
             }
             match self
                 .state
                 .compare_exchange_weak(full_at, next, Ordering::Relaxed, Ordering::Relaxed)
             {
-                Ok(_) => return Ok(Lease(())),
-                Err(current) => full_at = current,
+                Ok(_) => return Ok(()),
+                Err(seen) => full_at = seen,
             }
         }
     }
 
-    fn take_one_of_few(&self) -> Result<Lease, Throttled> {
-        let take = |taken: u64| (taken < self.rate.burst()).then_some(taken + 1);
-        match self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
-            Ok(_) => Ok(Lease(())),
-            Err(_) => Err(Throttled {
-                retry_after_ms: RETRY_AFTER_MS_MAX,
-            }),
-        }
+    fn take_for_good(&self) -> Result<(), Throttled> {
+        let burst = u64::from(self.rate.burst);
+        let counted = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+            (taken < burst).then_some(taken + 1)
+        });
+        counted.map(|_| ()).map_err(|_| Throttled { retry_after_ms: None })
     }
 }
 

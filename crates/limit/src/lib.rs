@@ -1,12 +1,7 @@
-//! How much of something may happen: token buckets that are exact under concurrency, and counts of what is open.
+//! Limits that are exact under concurrency. Throttles (a rate and a burst) are token buckets; quotas and budgets come later.
 //!
-//! Invariant: this crate reads no clock. The caller gives the time as a count of nanoseconds that only grows, from
-//! whatever beginning it likes; every caller of one bucket must count from the same one.
+//! Invariant: no clock and no lock. `now` is a monotonic count that the caller reads.
 
 pub mod bucket;
-pub mod rate;
-pub mod source;
 
-pub use bucket::{Lease, RETRY_AFTER_MS_MAX, Throttled, TokenBucket};
-pub use rate::{BURST_MAX, RATE_PER_S_MAX, REFILL_S_MAX, Rate, RateError};
-pub use source::{SourceCounts, SourceGuard, SourceLimits};
+pub use bucket::{Lease, Rate, RateError, Throttled, TokenBucket};
