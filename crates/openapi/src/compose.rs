@@ -74,12 +74,20 @@ struct Size {
     bytes: usize,
 }
 
+/// A value that aliases may repeat.
+struct Anchored {
+    node: Node,
+    size: Size,
+    /// How many levels of mappings and sequences it is, with those that its own aliases brought.
+    height: usize,
+}
+
 struct Composer<'a, 'r> {
     source: Arc<str>,
     parser: Parser<'a, StrInput<'a>>,
     report: &'r mut Report,
     /// Anchored values that are complete, by the parser's number for them.
-    anchors: HashMap<usize, (Node, Size)>,
+    anchors: HashMap<usize, Anchored>,
     spent: Size,
 }
 
@@ -119,7 +127,7 @@ impl<'a> Composer<'a, '_> {
         let place = self.place(span.start);
         let before = self.spent;
         let (content, anchor) = match event {
-            Event::Alias(anchor) => return self.alias(anchor, &place),
+            Event::Alias(anchor) => return self.alias(anchor, &place, depth),
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag.as_deref();
                 self.spend(
@@ -157,7 +165,15 @@ impl<'a> Composer<'a, '_> {
             };
             // Kept to be repeated, so it takes memory a second time.
             self.spend(&node.place, size)?;
-            self.anchors.insert(anchor, (node.clone(), size));
+            let height = node.height();
+            self.anchors.insert(
+                anchor,
+                Anchored {
+                    node: node.clone(),
+                    size,
+                    height,
+                },
+            );
         }
         Ok(node)
     }
@@ -236,8 +252,8 @@ impl<'a> Composer<'a, '_> {
         Ok(map)
     }
 
-    fn alias(&mut self, anchor: usize, place: &Place) -> Result<Node, Stopped> {
-        let Some((node, size)) = self.anchors.get(&anchor) else {
+    fn alias(&mut self, anchor: usize, place: &Place, depth: usize) -> Result<Node, Stopped> {
+        let Some(Anchored { node, size, height }) = self.anchors.get(&anchor) else {
             let message = "an alias repeats the value that it stands in";
             self.report.error(
                 place,
@@ -247,7 +263,11 @@ impl<'a> Composer<'a, '_> {
             );
             return Err(Stopped);
         };
-        let (node, size) = (node.clone(), *size);
+        let (size, height) = (*size, *height);
+        if depth + height > DEPTH_MAX {
+            return Err(self.too_deep(place));
+        }
+        let node = node.clone();
         self.spend(place, size)?;
         Ok(node)
     }
@@ -319,16 +339,18 @@ impl<'a> Composer<'a, '_> {
         if *error.kind() == granit_parser::ErrorKind::RecursionLimitExceeded {
             return self.too_deep(&place);
         }
-        let (code, remedy) = match error.kind() {
-            granit_parser::ErrorKind::UnknownAnchor => {
-                ("unknown-alias", "define the anchor (`&name`) before its alias")
-            }
-            _ => (
-                "syntax-error",
-                "check quotes, indentation and brackets here and in the line above",
-            ),
-        };
-        self.report.error(&place, code, error.info(), remedy);
+        if *error.kind() == granit_parser::ErrorKind::UnknownAnchor {
+            let message = "the alias names no anchor above it";
+            self.report.error(
+                &place,
+                "unknown-alias",
+                message,
+                "define the anchor (`&name`) before its alias",
+            );
+        } else {
+            let remedy = "check quotes, indentation and brackets here and in the line above";
+            self.report.error(&place, "syntax-error", error.info(), remedy);
+        }
         Stopped
     }
 

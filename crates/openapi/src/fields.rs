@@ -23,6 +23,11 @@ pub(crate) struct Fields<'a> {
 
 // === impl Fields ===
 
+/// Names that OpenAPI leaves to others; extensions.rs looks at those that could be meant for us.
+fn is_extension(key: &str) -> bool {
+    key.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-"))
+}
+
 impl<'a> Fields<'a> {
     /// The keys of `node`, or an error when it is no mapping.
     pub(crate) fn of(node: &'a Node, place: &Place, about: impl Into<String>, report: &mut Report) -> Option<Self> {
@@ -59,6 +64,9 @@ impl<'a> Fields<'a> {
     /// Reports every key that is not known as an error: for objects whose keys are ours or Amazon's.
     pub(crate) fn only(&self, known: &[&str], report: &mut Report) {
         for (key, entry) in self.map.iter().filter(|(key, _)| !known.contains(key)) {
+            if report.is_full() {
+                return;
+            }
             let message = self.says(format!("`{}` is unknown here", quote(key)));
             report.error(&entry.key_place, "unknown-key", message, did_you_mean(key, known));
         }
@@ -70,8 +78,11 @@ impl<'a> Fields<'a> {
         for (key, entry) in self
             .map
             .iter()
-            .filter(|(key, _)| !known.contains(key) && !key.starts_with("x-"))
+            .filter(|(key, _)| !known.contains(key) && !is_extension(key))
         {
+            if report.is_full() {
+                return;
+            }
             let message = self.says(format!("`{}` is unknown here", quote(key)));
             match nearest(key, known.iter().copied()) {
                 Some(candidate) => {

@@ -8,7 +8,6 @@ use crate::{
     fields::Fields,
     mock,
     read::Reader,
-    reference::resolve,
     report::{did_you_mean, quote},
     route::Route,
 };
@@ -52,7 +51,7 @@ const RESPONSE_KEYS: &[&str] = &[
 ];
 
 /// What a route is answered by; `None` after an error.
-pub(crate) fn read(route: &Route<'_>, reader: &mut Reader<'_>) -> Option<Integration> {
+pub(crate) fn read<'a>(route: &Route<'a>, reader: &mut Reader<'a>) -> Option<Integration> {
     let Some(entry) = route.fields.entry(KEY) else {
         let message = route.fields.says("nothing answers it");
         let remedy = format!("give it an `{KEY}` of type `http_proxy` or `mock`");
@@ -61,7 +60,7 @@ pub(crate) fn read(route: &Route<'_>, reader: &mut Reader<'_>) -> Option<Integra
             .error(&route.place, "integration-missing", message, remedy);
         return None;
     };
-    let node = resolve(reader.root, &entry.value, &route.label, &mut reader.report)?;
+    let node = reader.resolve(&entry.value, &route.label)?;
     let place = if std::ptr::eq(node, &entry.value) {
         &entry.key_place
     } else {

@@ -20,6 +20,8 @@ const RESPONSE_KEYS: &[&str] = &[
     "statusCode",
 ];
 const HEADER_PREFIX: &str = "method.response.header.";
+/// How many responses a mock may have.
+const RESPONSES_MAX: usize = 100;
 /// The longest pattern of a response, and the size of its automaton.
 const PATTERN_BYTES_MAX: usize = 256;
 const PATTERN_SIZE_BYTES_MAX: usize = 64 * 1024;
@@ -114,6 +116,19 @@ fn response<'a>(fields: &Fields<'a>, status: u16, reader: &mut Reader<'_>) -> Op
     let responses = fields.fields("responses", &mut reader.report);
     let mut default = None;
     let mut chosen = None;
+    if let Some(many) = responses
+        .as_ref()
+        .filter(|responses| responses.map.len() > RESPONSES_MAX)
+    {
+        let message = many.says(format!("there are more than {RESPONSES_MAX}"));
+        reader.report.error(
+            &many.place,
+            "too-many-responses",
+            message,
+            "keep those that can be chosen",
+        );
+        return None;
+    }
     for (pattern, entry) in responses.iter().flat_map(|responses| responses.map.iter()) {
         if pattern == "default" {
             default = Some((pattern, entry));

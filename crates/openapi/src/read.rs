@@ -12,6 +12,7 @@ use crate::{
     extensions,
     fields::Fields,
     gateway_response, integration,
+    reference::Referred,
     report::{Report, list},
     root,
     route::{self, Route},
@@ -25,8 +26,8 @@ use crate::{
 ///
 /// `source_name` is the name to be printed in places. All findings come at once, sorted by place. The document is
 /// `None` when the text cannot be read as an OpenAPI document at all; otherwise it holds whatever is sound, so that the
-/// compiler can add its own findings, and **must not be served when there are errors among the findings**: routes with
-/// an error are missing from it.
+/// compiler can add its own findings, and **must not be served when there are errors among the findings**: what they
+/// concern is missing from it.
 pub fn read(source_name: &str, text: &str, kind: ApiKind) -> (Option<Document>, Findings) {
     let source: Arc<str> = source_name.into();
     let mut report = Report::default();
@@ -41,6 +42,7 @@ pub fn read(source_name: &str, text: &str, kind: ApiKind) -> (Option<Document>, 
         place: tree.place.clone(),
         kind,
         report,
+        referred: Referred::default(),
     };
     let document = reader.document(&root);
     (Some(document), reader.report.into_findings())
@@ -54,6 +56,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) place: Place,
     pub(crate) kind: ApiKind,
     pub(crate) report: Report,
+    pub(crate) referred: Referred,
 }
 
 // === impl Reader ===
@@ -62,8 +65,8 @@ impl<'a> Reader<'a> {
     fn document(&mut self, root: &root::Root<'a>) -> Document {
         extensions::check(self.root, &mut self.report);
         root::check(root, self);
-        let routes = route::read(self);
-        validator::check(&routes, self);
+        let mut routes = route::read(self);
+        validator::check(&mut routes, self);
         let requirements: Vec<_> = routes.iter().map(|route| security::read(route, self)).collect();
         let open = self.refuse_inherited(&routes, &requirements);
         let authorizers = scheme::read(&uses(&routes, &requirements), self);
@@ -80,7 +83,7 @@ impl<'a> Reader<'a> {
                 }
                 Requirement::Scheme(_) | Requirement::Refused => continue,
             };
-            let Some(integration) = integration.filter(|_| self.report.errors() == before) else {
+            let Some(integration) = integration.filter(|_| route.is_sound && self.report.errors() == before) else {
                 continue;
             };
             operations.push(Operation {

@@ -3,6 +3,7 @@
 use portcullis_core::Place;
 
 use crate::{
+    read::Reader,
     report::{Report, quote},
     tree::{Content, Map, Node},
 };
@@ -10,28 +11,74 @@ use crate::{
 /// How many references may lead to one another.
 const HOPS_MAX: usize = 16;
 
-/// Follows `$ref` until something else stands there. `about` names what is read (`GET /pets`).
-pub(crate) fn resolve<'a>(root: &'a Map, node: &'a Node, about: &str, report: &mut Report) -> Option<&'a Node> {
-    let mut node = node;
-    for _ in 0..=HOPS_MAX {
-        let Some(reference) = node.as_map().and_then(|map| map.get("$ref")) else {
-            return Some(node);
-        };
-        let Some(text) = reference.as_text() else {
-            let message = format!("{about}: `$ref` is {}, not a string", reference.noun());
-            report.error(
-                &reference.place,
-                "wrong-type",
-                message,
-                "write a reference such as `#/components/…`",
-            );
-            return None;
-        };
-        node = follow(root, text, &reference.place, about, report)?;
+/// How many values references may lead to in all, each counted as often as it is read: a few references could
+/// otherwise make a small document as large as an alias bomb does.
+const VALUES_MAX: usize = 2_000_000;
+/// How much text they may lead to.
+const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What references have led to so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Referred {
+    values: usize,
+    text_bytes: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Follows `$ref` until something else stands there. `about` names what is read (`GET /pets`).
+    pub(crate) fn resolve(&mut self, node: &'a Node, about: &str) -> Option<&'a Node> {
+        let mut node = node;
+        for _ in 0..=HOPS_MAX {
+            let Some(reference) = node.as_map().and_then(|map| map.get("$ref")) else {
+                return Some(node);
+            };
+            let Some(text) = reference.as_text() else {
+                let message = format!("{about}: `$ref` is {}, not a string", reference.noun());
+                self.report.error(
+                    &reference.place,
+                    "wrong-type",
+                    message,
+                    "write a reference such as `#/components/…`",
+                );
+                return None;
+            };
+            node = follow(self.root, text, &reference.place, about, &mut self.report)?;
+            if !self.referred.charge(node) {
+                let message = format!("{about}: references lead to more than {VALUES_MAX} values in all");
+                self.report.error(
+                    &reference.place,
+                    "document-too-large",
+                    message,
+                    "split it into several APIs",
+                );
+                return None;
+            }
+        }
+        let message = format!("{about}: the reference leads in a circle, or over more than {HOPS_MAX} others");
+        self.report
+            .error(&node.place, "circular-reference", message, "refer to the value itself");
+        None
     }
-    let message = format!("{about}: the reference leads in a circle, or over more than {HOPS_MAX} others");
-    report.error(&node.place, "circular-reference", message, "refer to the value itself");
-    None
+}
+
+// === impl Referred ===
+
+impl Referred {
+    /// Counts a value with all that is in it; false once the bounds are crossed, and then without looking further.
+    fn charge(&mut self, node: &Node) -> bool {
+        self.values += 1;
+        if self.values > VALUES_MAX || self.text_bytes > TEXT_BYTES_MAX {
+            return false;
+        }
+        match &node.content {
+            Content::Scalar(scalar) => {
+                self.text_bytes += scalar.text.len();
+                true
+            }
+            Content::Sequence(items) => items.iter().all(|item| self.charge(item)),
+            Content::Map(map) => map.iter().all(|(_, entry)| self.charge(&entry.value)),
+        }
+    }
 }
 
 fn follow<'a>(root: &'a Map, text: &str, place: &Place, about: &str, report: &mut Report) -> Option<&'a Node> {

@@ -50,6 +50,11 @@ impl Report {
         self.errors
     }
 
+    /// Whether no more findings are taken, so that none need be made.
+    pub(crate) fn is_full(&self) -> bool {
+        self.taken >= FINDINGS_MAX
+    }
+
     /// All of them, by place.
     pub(crate) fn into_findings(self) -> Findings {
         self.findings.sorted()

@@ -47,13 +47,9 @@ pub(crate) type Root<'a> = Fields<'a>;
 /// The root, or an error when it is not that of a document in a supported version.
 pub(crate) fn of<'a>(tree: &'a Node, report: &mut Report) -> Option<Root<'a>> {
     let root = Fields::of(tree, &tree.place, "the document", report)?;
-    let (key, known): (_, fn(&str) -> bool) = match (root.map.entry("openapi"), root.map.entry("swagger")) {
-        (Some(entry), None) => (entry, |version| {
-            ["3.0", "3.1"]
-                .iter()
-                .any(|known| version == *known || version.starts_with(&format!("{known}.")))
-        }),
-        (None, Some(entry)) => (entry, |version| version == "2.0"),
+    let (name, key) = match (root.map.entry("openapi"), root.map.entry("swagger")) {
+        (Some(entry), None) => ("openapi", entry),
+        (None, Some(entry)) => ("swagger", entry),
         (Some(_), Some(entry)) => {
             let message = "the document has both `openapi` and `swagger`";
             report.error(&entry.key_place, "unsupported-version", message, "keep one of the two");
@@ -65,7 +61,7 @@ pub(crate) fn of<'a>(tree: &'a Node, report: &mut Report) -> Option<Root<'a>> {
         }
     };
     match key.value.as_text() {
-        Some(version) if known(version) => Some(root),
+        Some(version) if is_supported(name, version) => Some(root),
         Some(version) => {
             let message = format!("version `{}` is not supported", quote(version));
             let remedy = "write `openapi: 3.0.x`, `openapi: 3.1.x` or `swagger: \"2.0\"`";
@@ -73,10 +69,24 @@ pub(crate) fn of<'a>(tree: &'a Node, report: &mut Report) -> Option<Root<'a>> {
             None
         }
         None => {
-            root.wrong_type("the version", &key.value, "a string", report);
+            root.wrong_type(name, &key.value, "a string", report);
             None
         }
     }
+}
+
+fn is_supported(name: &str, version: &str) -> bool {
+    match name {
+        "swagger" => version == "2.0",
+        _ => ["3.0", "3.1"]
+            .iter()
+            .any(|known| version.strip_prefix(known).is_some_and(is_patch)),
+    }
+}
+
+/// Nothing, or a dot and more: `3.1` is `3.1.0`, and `3.10` is neither.
+fn is_patch(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('.')
 }
 
 /// Checks what stands at the root and is read nowhere else.

@@ -8,7 +8,6 @@ use crate::{
     document::ApiKind,
     fields::Fields,
     read::Reader,
-    reference::resolve,
     report::quote,
     template::{PathTemplate, Siblings},
     tree::{Entry, Map},
@@ -16,6 +15,8 @@ use crate::{
 
 /// How many routes an API may have.
 pub const ROUTES_MAX: usize = 2_000;
+/// How many parameters a path or an operation may declare.
+const PARAMETERS_MAX: usize = 256;
 /// The key of the operation that stands for every verb.
 const ANY_METHOD: &str = "x-amazon-apigateway-any-method";
 /// The keys of a path besides its operations.
@@ -54,6 +55,8 @@ pub(crate) struct Route<'a> {
     pub(crate) verb: Option<Verb>,
     pub(crate) is_default: bool,
     pub(crate) parameters: Vec<Parameter>,
+    /// Whether nothing was wrong with it so far; it is read to its end either way.
+    pub(crate) is_sound: bool,
 }
 
 /// A declared parameter, as far as it matters here.
@@ -115,6 +118,7 @@ struct Item<'a> {
     template: PathTemplate,
     shape: String,
     parameters: Vec<Parameter>,
+    is_sound: bool,
 }
 
 // === impl Item ===
@@ -123,6 +127,7 @@ impl<'a> Item<'a> {
     fn read(path: &str, entry: &'a Entry, siblings: &mut Siblings, reader: &mut Reader<'a>) -> Option<Self> {
         let place = &entry.key_place;
         let about = quote(path);
+        let before = reader.report.errors();
         if path.len() > 1 && path.ends_with('/') {
             let message = format!("{about}: the trailing slash is ignored when requests are matched");
             reader.report.warn(place, "trailing-slash", message, "leave it out");
@@ -131,7 +136,7 @@ impl<'a> Item<'a> {
         if !siblings.admit(&template, place, &mut reader.report) || entry.value.is_null() {
             return None;
         }
-        let node = resolve(reader.root, &entry.value, &about, &mut reader.report)?;
+        let node = reader.resolve(&entry.value, &about)?;
         let fields = Fields::of(node, place, about.as_str(), &mut reader.report)?;
         let known: Vec<_> = PATH_KEYS.iter().chain(VERB_KEYS).copied().collect();
         fields.mostly(&known, &mut reader.report);
@@ -140,7 +145,9 @@ impl<'a> Item<'a> {
         }
         let parameters = parameters(&fields, &about, reader);
         let shape = template.shape();
+        let is_sound = reader.report.errors() == before;
         Some(Self {
+            is_sound,
             map: fields.map,
             template,
             shape,
@@ -161,6 +168,7 @@ impl<'a> Item<'a> {
         taken: &mut HashMap<(String, Option<Verb>), (String, Place)>,
         reader: &mut Reader<'a>,
     ) -> Option<Route<'a>> {
+        let before = reader.report.errors();
         let verb = Verb::parse(&key.to_ascii_uppercase());
         let name = if key == ANY_METHOD {
             "ANY".to_owned()
@@ -204,7 +212,9 @@ impl<'a> Item<'a> {
             .collect();
         parameters.extend(inherited);
         self.compare(&label, &parameters, &place, reader);
+        let is_sound = self.is_sound && reader.report.errors() == before;
         Some(Route {
+            is_sound,
             label,
             place,
             fields,
@@ -278,8 +288,16 @@ fn refuse_neighbors(about: &str, own: &Map, reader: &mut Reader<'_>) {
 
 fn parameters<'a>(fields: &Fields<'a>, about: &str, reader: &mut Reader<'a>) -> Vec<Parameter> {
     let mut parameters = Vec::new();
-    for item in fields.items("parameters", &mut reader.report) {
-        let Some(node) = resolve(reader.root, item, about, &mut reader.report) else {
+    let items = fields.items("parameters", &mut reader.report);
+    if items.len() > PARAMETERS_MAX {
+        let message = format!("{about}: there are more than {PARAMETERS_MAX} parameters");
+        reader
+            .report
+            .error(&fields.place, "too-many-parameters", message, "declare fewer");
+        return parameters;
+    }
+    for item in items {
+        let Some(node) = reader.resolve(item, about) else {
             continue;
         };
         let Some(fields) = Fields::of(node, &item.place, about, &mut reader.report) else {

@@ -7,8 +7,7 @@ use crate::{
     document::{ApiKind, Authorizer, AuthorizerKind, JwtAuthorizer, Located},
     fields::Fields,
     read::Reader,
-    reference::resolve,
-    report::{did_you_mean, list, quote},
+    report::{did_you_mean, list, nearest, quote},
     security::refuses_auth,
     token,
     tree::{Map, Node},
@@ -49,27 +48,30 @@ pub(crate) struct Use {
 /// The authorisers of the schemes in `uses`, by name.
 pub(crate) fn read(uses: &IndexMap<String, Use>, reader: &mut Reader<'_>) -> IndexMap<String, Authorizer> {
     let mut authorizers = IndexMap::new();
-    let nothing = Map::default();
-    let schemes = table(reader).unwrap_or(&nothing);
-    for (name, used) in uses.iter().filter(|(name, _)| !schemes.has(name)) {
-        let names: Vec<_> = schemes.iter().map(|(name, _)| name).collect();
+    let table = table(reader);
+    let schemes: Vec<_> = table.into_iter().flat_map(Map::iter).collect();
+    for (name, used) in uses
+        .iter()
+        .filter(|(name, _)| !table.is_some_and(|table| table.has(name)))
+    {
+        const NAMES_MAX: usize = 200;
+        let candidate = nearest(name, schemes.iter().map(|(name, _)| *name).take(NAMES_MAX));
         let message = format!(
             "there is no security scheme `{}`, which is to protect {}",
             quote(name),
             joined(&used.labels)
         );
-        let remedy = if names.is_empty() {
-            "define it in `components.securitySchemes`".into()
-        } else {
-            did_you_mean(name, &names)
+        let remedy = match candidate {
+            Some(candidate) => format!("did you mean `{}`?", quote(candidate)),
+            None => "define it in `components.securitySchemes` (`securityDefinitions` in Swagger)".to_owned(),
         };
         reader
             .report
             .error(&used.place, "unknown-security-scheme", message, remedy);
     }
-    for (name, entry) in schemes.iter() {
+    for (name, entry) in schemes {
         let about = format!("security scheme `{}`", quote(name));
-        let Some(node) = resolve(reader.root, &entry.value, &about, &mut reader.report) else {
+        let Some(node) = reader.resolve(&entry.value, &about) else {
             continue;
         };
         let Some(fields) = Fields::of(node, &entry.key_place, about, &mut reader.report) else {

@@ -4,8 +4,9 @@ use crate::{
     document::{Authorizer, AuthorizerKind, Located, Security},
     fields::Fields,
     read::Reader,
-    report::{list, quote},
+    report::quote,
     route::Route,
+    tree::Node,
 };
 
 /// What an operation says about its protection.
@@ -62,7 +63,8 @@ pub(crate) fn read(route: &Route<'_>, reader: &mut Reader<'_>) -> Requirement {
                 .collect(),
         }),
         _ => {
-            let names = list(found.iter().map(|(name, ..)| *name));
+            let names: Vec<_> = alternatives.iter().map(noun).collect();
+            let names = quote(&names.join(" or "));
             let message = route
                 .fields
                 .says(format!("more than one security requirement ({names})"));
@@ -72,6 +74,21 @@ pub(crate) fn read(route: &Route<'_>, reader: &mut Reader<'_>) -> Requirement {
                 .error(&entry.key_place, "several-schemes", message, remedy);
             Requirement::Refused
         }
+    }
+}
+
+/// An alternative in words: `Token and ApiKey`, or `nobody`.
+fn noun(alternative: &Node) -> String {
+    let names: Vec<_> = alternative
+        .as_map()
+        .iter()
+        .flat_map(|all| all.iter())
+        .map(|(name, _)| name)
+        .collect();
+    if names.is_empty() {
+        "nobody".to_owned()
+    } else {
+        names.join(" and ")
     }
 }
 

@@ -59,6 +59,7 @@ impl PathTemplate {
                     return refuse(message, "give each parameter a name of its own");
                 }
                 Ok(Segment::Parameter { name, .. }) => parameters.push(name.to_owned()),
+                Err((message, remedy)) if segment.is_empty() => return refuse(message.to_owned(), remedy),
                 Err((message, remedy)) => return refuse(format!("`{}` {message}", quote(segment)), remedy),
             }
         }
@@ -141,7 +142,7 @@ impl<'a> Segment<'a> {
             return Ok(Self::Parameter { name, is_greedy });
         }
         match segment {
-            "" => Err(("is an empty segment", "write single slashes")),
+            "" => Err(("a segment is empty", "write single slashes")),
             "." | ".." => Err(("is a dot segment, which no request may have", "write the path itself")),
             _ if segment.contains(['{', '}']) => Err((
                 "mixes text and a parameter",

@@ -109,6 +109,16 @@ impl Node {
         self.as_scalar().is_some_and(|scalar| scalar.kind == ScalarKind::Null)
     }
 
+    /// How many levels of mappings and sequences it is: 0 for a scalar.
+    pub(crate) fn height(&self) -> usize {
+        let highest = |heights: Option<usize>| 1 + heights.unwrap_or(0);
+        match &self.content {
+            Content::Scalar(_) => 0,
+            Content::Sequence(items) => highest(items.iter().map(Node::height).max()),
+            Content::Map(map) => highest(map.iter().map(|(_, entry)| entry.value.height()).max()),
+        }
+    }
+
     /// What it is, in words: `a mapping`, `a number`.
     pub fn noun(&self) -> &'static str {
         match &self.content {

@@ -13,7 +13,7 @@ const TABLE: &str = "x-amazon-apigateway-request-validators";
 
 /// Refuses the validators that have an effect on a route. One that demands nothing of a route is honoured as it is,
 /// and HTTP APIs ignore them all at Amazon, which is worth a warning.
-pub(crate) fn check(routes: &[Route<'_>], reader: &mut Reader<'_>) {
+pub(crate) fn check(routes: &mut [Route<'_>], reader: &mut Reader<'_>) {
     let everywhere = reader.root.entry(KEY).filter(|entry| !entry.value.is_null());
     if reader.kind == ApiKind::Http {
         let own = routes.iter().filter_map(|route| route.fields.entry(KEY));
@@ -29,20 +29,19 @@ pub(crate) fn check(routes: &[Route<'_>], reader: &mut Reader<'_>) {
     let mut refused = Vec::new();
     for route in routes {
         let own = route.fields.text(KEY, &mut reader.report);
-        match own {
-            Some(name) => {
-                if demands(route, &name.value, &name.place, reader) {
-                    refuse(&name.place, &[&route.label], reader);
-                }
+        let before = reader.report.errors();
+        if let Some(name) = own {
+            if demands(route, &name.value, &name.place, reader) {
+                refuse(&name.place, &[&route.label], reader);
             }
-            None => {
-                let Some(entry) = everywhere else { continue };
-                let Some(name) = entry.value.as_text() else { continue };
-                if demands(route, name, &entry.value.place, reader) {
-                    refused.push(route.label.as_str());
-                }
-            }
+        } else if let Some(entry) = everywhere
+            && let Some(name) = entry.value.as_text()
+            && demands(route, name, &entry.value.place, reader)
+        {
+            refused.push(route.label.as_str());
+            route.is_sound = false;
         }
+        route.is_sound &= reader.report.errors() == before;
     }
     if let Some(entry) = everywhere.filter(|_| !refused.is_empty()) {
         refuse(&entry.value.place, &refused, reader);
