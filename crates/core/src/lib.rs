@@ -8,6 +8,7 @@ pub mod finding;
 pub mod id;
 pub mod path;
 pub mod secret;
+pub mod suggest;
 pub mod verb;
 
 pub use arn::MethodArn;

@@ -1,0 +1,226 @@
+//! Access log templates: one line per request out of `$context` variables.
+
+use crate::variable::{ContextValues, Escape, Product, Sink, Variable, VariableError, name_at};
+
+/// Bytes of a template at most (Amazon's limit).
+pub const TEMPLATE_BYTES_MAX: usize = 3 * 1024;
+
+/// Amazon's common log format, extended by what an operator asks for first: both latencies in milliseconds.
+const CLF: &str = "$context.identity.sourceIp $context.identity.caller $context.identity.user [$context.requestTime] \
+                   \"$context.httpMethod $context.resourcePath $context.protocol\" $context.status \
+                   $context.responseLength $context.requestId $context.extendedRequestId \
+                   $context.integrationLatency $context.responseLatency";
+/// The same for HTTP APIs, which name routes instead of resources.
+const CLF_HTTP: &str = "$context.identity.sourceIp $context.identity.caller $context.identity.user \
+                        [$context.requestTime] \"$context.httpMethod $context.routeKey $context.protocol\" \
+                        $context.status $context.responseLength $context.requestId $context.extendedRequestId \
+                        $context.integrationLatency $context.responseLatency";
+const JSON: &str = r#"{ "requestId":"$context.requestId","extendedRequestId":"$context.extendedRequestId","ip":"$context.identity.sourceIp","caller":"$context.identity.caller","user":"$context.identity.user","requestTime":"$context.requestTime","httpMethod":"$context.httpMethod","resourcePath":"$context.resourcePath","path":"$context.path","status":"$context.status","protocol":"$context.protocol","responseLength":"$context.responseLength","integrationLatency":"$context.integrationLatency","responseLatency":"$context.responseLatency","principalId":"$context.authorizer.principalId","authorizerError":"$context.authorizer.error","integrationError":"$context.integration.error","errorType":"$context.error.responseType" }"#;
+const JSON_HTTP: &str = r#"{ "requestId":"$context.requestId","extendedRequestId":"$context.extendedRequestId","ip":"$context.identity.sourceIp","caller":"$context.identity.caller","user":"$context.identity.user","requestTime":"$context.requestTime","httpMethod":"$context.httpMethod","routeKey":"$context.routeKey","path":"$context.path","status":"$context.status","protocol":"$context.protocol","responseLength":"$context.responseLength","integrationLatency":"$context.integrationLatency","responseLatency":"$context.responseLatency","principalId":"$context.authorizer.principalId","authorizerError":"$context.authorizer.error","integrationError":"$context.integration.error","errorType":"$context.error.responseType" }"#;
+
+/// A parsed access log template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogTemplate {
+    pieces: Vec<Piece>,
+    escape: Escape,
+}
+
+/// Why a text is no access log template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogTemplateError {
+    /// A dollar sign that begins no variable.
+    #[error("at byte {0}: only `$context.NAME` variables can be written here")]
+    NotContext(usize),
+    /// A line break.
+    #[error("at byte {0}: a log format is one line")]
+    NotOneLine(usize),
+    /// No id to find the request by.
+    #[error("a log format must hold `$context.requestId` or `$context.extendedRequestId`")]
+    NoRequestId,
+    /// Too long.
+    #[error("a log format has at most {TEMPLATE_BYTES_MAX} bytes")]
+    TooLong,
+    /// A variable that cannot be used.
+    #[error("at byte {at}: {error}")]
+    Variable {
+        /// Where its dollar sign stands.
+        at: usize,
+        /// What is wrong with it.
+        error: VariableError,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(Box<str>),
+    Value {
+        variable: Variable,
+        /// What a request without the value prints.
+        missing: &'static str,
+    },
+}
+
+// === impl LogTemplate ===
+
+impl LogTemplate {
+    /// Reads `clf`, `json` or a template of one's own. A template that begins with `{` is taken for JSON: its values are
+    /// escaped as JSON strings, and one that is missing reads `null` where no quotes are around it. Elsewhere it reads `-`.
+    pub fn parse(text: &str, product: Product) -> Result<Self, LogTemplateError> {
+        match (text, product) {
+            ("clf", Product::Rest) => Self::parse_template(CLF, product),
+            ("clf", Product::Http) => Self::parse_template(CLF_HTTP, product),
+            ("json", Product::Rest) => Self::parse_template(JSON, product),
+            ("json", Product::Http) => Self::parse_template(JSON_HTTP, product),
+            _ => Self::parse_template(text, product),
+        }
+    }
+
+    /// Appends the line of one request, with its line break.
+    pub fn render(&self, values: &impl ContextValues, out: &mut Vec<u8>) {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Value { variable, missing } => {
+                    let mut sink = Sink::new(out, self.escape);
+                    values.write(variable, &mut sink);
+                    if !sink.is_written() {
+                        out.extend_from_slice(missing.as_bytes());
+                    }
+                }
+            }
+        }
+        out.push(b'\n');
+    }
+
+    /// Whether it holds a variable for which `wanted` says yes: what nobody logs need not be kept.
+    pub fn uses(&self, wanted: impl Fn(&Variable) -> bool) -> bool {
+        self.pieces.iter().any(|piece| match piece {
+            Piece::Text(_) => false,
+            Piece::Value { variable, .. } => wanted(variable),
+        })
+    }
+
+    fn parse_template(text: &str, product: Product) -> Result<Self, LogTemplateError> {
+        if text.len() > TEMPLATE_BYTES_MAX {
+            return Err(LogTemplateError::TooLong);
+        }
+        if let Some(at) = text.find(['\n', '\r']) {
+            return Err(LogTemplateError::NotOneLine(at));
+        }
+        let is_json = text.trim_start().starts_with('{');
+        let mut pieces = Vec::new();
+        let mut in_quotes = false;
+        let mut rest = text;
+        while let Some(dollar) = rest.find('$') {
+            let at = text.len() - rest.len() + dollar;
+            let (before, behind) = rest.split_at(dollar);
+            in_quotes ^= quotes(before) % 2 == 1;
+            let name = name_at(behind.strip_prefix("$context.").ok_or(LogTemplateError::NotContext(at))?);
+            let variable =
+                Variable::parse(name, product).map_err(|error| LogTemplateError::Variable { at, error })?;
+            if !before.is_empty() {
+                pieces.push(Piece::Text(before.into()));
+            }
+            let missing = if is_json && !in_quotes { "null" } else { "-" };
+            pieces.push(Piece::Value { variable, missing });
+            rest = &behind["$context.".len() + name.len()..];
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.into()));
+        }
+        let template = Self { pieces, escape: if is_json { Escape::JsonString } else { Escape::LogLine } };
+        let names_request = |variable: &Variable| matches!(variable, Variable::RequestId | Variable::ExtendedRequestId);
+        if template.uses(names_request) { Ok(template) } else { Err(LogTemplateError::NoRequestId) }
+    }
+}
+
+/// Quotation marks that are not escaped.
+fn quotes(text: &str) -> usize {
+    let mut escaped = false;
+    text.chars()
+        .filter(|letter| {
+            let counts = *letter == '"' && !escaped;
+            escaped = *letter == '\\' && !escaped;
+            counts
+        })
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Values(&'static str);
+
+    impl ContextValues for Values {
+        fn write(&self, variable: &Variable, sink: &mut Sink<'_>) {
+            match variable {
+                Variable::RequestId => sink.text("id-1"),
+                Variable::Status => sink.number(200),
+                Variable::Path => sink.text(self.0),
+                _ => {}
+            }
+        }
+    }
+
+    fn render(template: &str, path: &'static str) -> String {
+        let mut out = Vec::new();
+        LogTemplate::parse(template, Product::Rest).unwrap().render(&Values(path), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn renders_values_and_says_what_is_missing() {
+        let cases = [
+            ("$context.requestId $context.status \"$context.path\"", "id-1 200 \"/a\\x22b\"\n"),
+            ("$context.requestId.$context.status.", "id-1.200.\n"),
+            ("$context.requestId $context.identity.user", "id-1 -\n"),
+            (
+                r#"{"id":"$context.requestId","status":$context.status,"user":$context.identity.user,"u":"$context.identity.user","path":"$context.path"}"#,
+                "{\"id\":\"id-1\",\"status\":200,\"user\":null,\"u\":\"-\",\"path\":\"/a\\\"b\"}\n",
+            ),
+        ];
+        for (template, line) in cases {
+            assert_eq!(render(template, "/a\"b"), line, "{template}");
+        }
+    }
+
+    #[test]
+    fn presets_are_complete() {
+        assert_eq!(render("clf", "/"), "- - - [-] \"- - -\" 200 - id-1 - - -\n");
+        let line: serde_json::Value = serde_json::from_str(&render("json", "/")).unwrap();
+        assert_eq!(line["status"], "200");
+        for name in ["clf", "json"] {
+            assert!(LogTemplate::parse(name, Product::Http).is_ok());
+        }
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_honoured() {
+        let error = |text: &str| LogTemplate::parse(text, Product::Rest).unwrap_err().to_string();
+        assert_eq!(error("$context.status"), "a log format must hold `$context.requestId` or `$context.extendedRequestId`");
+        assert_eq!(error("$context.requestId $input.body"), "at byte 19: only `$context.NAME` variables can be written here");
+        assert_eq!(error("$context.requestId\n"), "at byte 18: a log format is one line");
+        assert_eq!(error("$context.requestId $context.statis"), "at byte 19: `$context.statis` is unknown (did you mean `status`?)");
+        assert_eq!(error(&"x".repeat(3073)), "a log format has at most 3072 bytes");
+    }
+
+    proptest! {
+        #[test]
+        fn one_request_is_one_line_of_json(path in "\\PC*|[\\x00-\\x7f]{0,40}") {
+            struct Path(String);
+            impl ContextValues for Path {
+                fn write(&self, variable: &Variable, sink: &mut Sink<'_>) {
+                    if *variable == Variable::Path { sink.text(&self.0) }
+                }
+            }
+            let mut out = Vec::new();
+            LogTemplate::parse("json", Product::Rest).unwrap().render(&Path(path.clone()), &mut out);
+            prop_assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+            let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(line["path"].as_str().unwrap(), path);
+        }
+    }
+}
