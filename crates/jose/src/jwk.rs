@@ -126,7 +126,7 @@ pub(crate) fn read_set(
             Ok(Read { kid, kty, material }) => {
                 names.push((kid, kty));
                 // The whole entry makes the mark: whatever an issuer changes, caches are flushed.
-                let entry = entry.to_string();
+                let entry = zeroize::Zeroizing::new(entry.to_string());
                 keys.push(VerificationKey::new(kid, material, &[entry.as_bytes()]).map_err(JwksError::Key)?);
                 continue;
             }

@@ -140,7 +140,8 @@ impl<'json> Header<'json> {
     /// # Errors
     /// [`JwsError::MalformedHeader`].
     pub fn parse(json: &'json [u8]) -> Result<Self, JwsError> {
-        serde_json::from_slice(json).map_err(|_| JwsError::MalformedHeader)
+        let text = std::str::from_utf8(json).map_err(|_| JwsError::MalformedHeader)?;
+        serde_json::from_str(text).map_err(|_| JwsError::MalformedHeader)
     }
 }
 

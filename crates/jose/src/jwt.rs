@@ -97,6 +97,18 @@ pub enum TokenError {
 /// The order: length, structure, header, algorithm against the list, key and signature; only then is the payload read,
 /// and `exp`, `nbf`, `iat`, `iss`, `aud` are checked in this order.
 ///
+/// ```
+/// use portcullis_core::{Secret, Timestamp};
+/// use portcullis_jose::{Algorithm, KeySet, Rules, SecretEncoding, TokenError, verify};
+///
+/// let secret = Secret::new(b"a secret that is known to everyone".to_vec());
+/// let keys = KeySet::from_secrets(&[secret], SecretEncoding::Raw)?;
+/// let rules = Rules { algorithms: Algorithm::HS256.into(), require_expiry: true, ..Rules::default() };
+/// let verdict = verify("eyJhbGciOiJub25lIn0.e30.", &keys, &rules, Timestamp::from_unix_seconds(1_700_000_000));
+/// assert_eq!(verdict.unwrap_err(), TokenError::AlgorithmNotAllowed);
+/// # Ok::<(), portcullis_jose::KeyError>(())
+/// ```
+///
 /// # Errors
 /// What is wrong first.
 pub fn verify(token: &str, keys: &KeySet, rules: &Rules, now: Timestamp) -> Result<Claims, TokenError> {

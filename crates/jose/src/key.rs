@@ -16,21 +16,21 @@ pub enum KeyError {
     /// The key is of another kind than the algorithm needs, is not well-formed, or is an RSA key outside 2048 to 8192 bits.
     #[error("the private key does not fit {0}: it must be an unencrypted PKCS #8 key of that algorithm's kind")]
     KeyDoesNotFit(Algorithm),
-    /// There is no secret at all.
-    #[error("no secret is given")]
-    NoSecrets,
-    /// An HMAC algorithm was asked to work with a key pair, or the reverse.
-    #[error("{0} works with another kind of key")]
-    NotForAlgorithm(Algorithm),
-    /// A secret is not base64.
-    #[error("the secret is not base64; if it is to be used byte by byte as it stands, set its encoding to raw")]
-    NotBase64,
-    /// A text holds no `PRIVATE KEY` section.
-    #[error("no PEM section `PRIVATE KEY` (PKCS #8); convert with `openssl pkcs8 -topk8 -nocrypt`")]
-    NotPem,
     /// The operating system gave no random bytes.
     #[error("no random bytes to be had")]
     NoRandomness,
+    /// There is no secret at all.
+    #[error("no secret is given")]
+    NoSecrets,
+    /// A secret is not base64.
+    #[error("the secret is not base64; if it is to be used byte by byte as it stands, set its encoding to raw")]
+    NotBase64,
+    /// An HMAC algorithm was asked to work with a key pair, or the reverse.
+    #[error("{0} works with another kind of key")]
+    NotForAlgorithm(Algorithm),
+    /// A text holds no `PRIVATE KEY` section.
+    #[error("no PEM section `PRIVATE KEY` (PKCS #8); convert with `openssl pkcs8 -topk8 -nocrypt`")]
+    NotPem,
     /// More than [`KEYS_MAX`](crate::KEYS_MAX).
     #[error("more than {} keys", crate::KEYS_MAX)]
     TooManyKeys,
