@@ -86,30 +86,26 @@ impl Origin {
 
     fn new(text: &str, port: u16) -> Result<Self, OriginError> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        let malformed = |_| OriginError::AuthorityMalformed;
         let authority = Authority::try_from(text).map_err(|_| OriginError::AuthorityMalformed)?;
-        let host = authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
-        let port = match authority.port() {
-            Some(port) => port
-                .as_str()
-                .parse()
-                .ok()
-                .filter(|port| *port != 0)
-                .ok_or(OriginError::AuthorityMalformed)?,
-            None => port,
+        let host = authority.host();
+        // Not `Authority::port`: that takes a port out of range for none.
+        let port = match text.strip_prefix(host) {
+            Some("") => Some(port),
+            Some(rest) => rest
+                .strip_prefix(':')
+                .and_then(|digits| digits.parse().ok())
+                .filter(|port| *port != 0),
+            None => None, // user information stands in front of the host
         };
-        if host.is_empty() || text.contains('@') || text.ends_with(':') {
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let (Some(port), false) = (port, host.is_empty()) else {
             return Err(OriginError::AuthorityMalformed);
-        }
+        };
         Ok(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             host,
             port,
-            authority: HeaderValue::from_str(text).map_err(malformed)?,
+            authority: HeaderValue::from_str(text).map_err(|_| OriginError::AuthorityMalformed)?,
             secure: None,
             connect_timeout: Self::CONNECT_TIMEOUT,
             resolved: Mutex::new(None),

@@ -97,7 +97,8 @@ pub(super) fn fault(error: &io::Error) -> TlsFault {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 TlsFault::CertificateForOtherName
             }
-            CertificateError::UnknownIssuer => TlsFault::CertificateUntrusted,
+            // A root of the same name with another key shows as a bad signature.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFault::CertificateUntrusted,
             _ => TlsFault::CertificateInvalid,
         },
         _ => TlsFault::Handshake,
