@@ -23,7 +23,7 @@ use portcullis_openapi::document::Located;
 
 use self::section::{Report, Section};
 pub(crate) use self::{
-    api::Api,
+    api::{ACCOUNT, Api, REGION, is_account, is_region},
     listener::Listener,
     stage::{AccessLog, Destination, Format, Stage, Throttle},
 };

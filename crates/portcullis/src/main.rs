@@ -1,6 +1,12 @@
-//! The `portcullis` command.
+//! The `portcullis` command: configuration, commands, and the place where all parts are put together.
 
+mod command;
 mod config;
+mod duration;
+mod failure;
 mod report;
+mod secret_file;
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    command::run()
+}

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use portcullis_core::{Finding, Findings, Severity};
+use portcullis_core::{Finding, Findings, Severity, suggest::closest};
 use serde_json::json;
 
 /// How many characters of a line an excerpt shows at most.
@@ -94,13 +94,7 @@ pub(crate) fn note(line: &str) {
 
 /// `did you mean …?` with the nearest of what is known, or all of it when nothing is near; empty when nothing is known.
 pub(crate) fn did_you_mean(written: &str, known: &[&str]) -> String {
-    let lower = written.to_lowercase();
-    let distance = |name: &&&str| strsim::damerau_levenshtein(&lower, &name.to_lowercase());
-    let near = known
-        .iter()
-        .min_by_key(distance)
-        .filter(|name| distance(name) <= 1 + name.len() / 4);
-    match near {
+    match closest(written, known.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),
         None if known.is_empty() => String::new(),
         None => {
@@ -200,7 +194,7 @@ fn is_word(character: char) -> bool {
 }
 
 /// Without what a terminal would obey: a hostile document must not move the cursor of whoever checks it.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|character| {
             if character.is_control() && !matches!(character, '\n' | '\t') {

@@ -1,0 +1,102 @@
+//! The commands, one noun per file; here is what they have in common.
+
+mod policy;
+mod secret;
+mod token;
+
+use std::{io::Read, path::Path, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{failure::Failure, report};
+
+const AFTER_HELP: &str = "\
+Exit status: 0 for a good answer, 1 for a negative one (a denial, an invalid token, findings), 2 when the command
+could not be carried out.
+
+Secrets are given by reference, never by value: `env:NAME` or `file:PATH`.";
+
+/// Financial-grade API gateway in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, after_help = AFTER_HELP, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Evaluate IAM policies without a gateway.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Make secrets that tokens are signed with.
+    #[command(subcommand)]
+    Secret(secret::Command),
+    /// Issue and check tokens (JWT).
+    #[command(subcommand)]
+    Token(token::Command),
+}
+
+/// How a command that did its work ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// Status 0.
+    Good,
+    /// Status 1: denied, invalid, not found to be right.
+    Negative,
+}
+
+/// Reads the command line and carries it out.
+pub(crate) fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Policy(command) => policy::run(command),
+        Command::Secret(command) => secret::run(command),
+        Command::Token(command) => token::run(command),
+    };
+    match outcome {
+        Ok(Exit::Good) => ExitCode::SUCCESS,
+        Ok(Exit::Negative) => ExitCode::from(1),
+        Err(failure) => {
+            report::note(&format!("error: {failure}"));
+            match failure.remedy().as_str() {
+                "" => {}
+                remedy => report::note(&format!("    {remedy}")),
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The content of a file, or of standard input for `-`, of at most `bytes_max` bytes.
+fn read_input(name: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+    let is_stdin = name.as_os_str() == "-";
+    let shown = if is_stdin {
+        "standard input".to_owned()
+    } else {
+        format!("`{}`", name.display())
+    };
+    let unreadable = |error| Failure::NotReadable(shown.clone(), error);
+    let source: Box<dyn Read> = if is_stdin {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(std::fs::File::open(name).map_err(unreadable)?)
+    };
+    let mut bytes = Vec::new();
+    source
+        .take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > bytes_max {
+        Err(Failure::TooLarge(shown, bytes_max))
+    } else {
+        Ok(bytes)
+    }
+}
+
+/// Splits `NAME=VALUE`; for options that take such pairs.
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,105 @@
+//! Why a command could not do its work at all, and what to do about it.
+
+use std::{io, path::PathBuf};
+
+use portcullis_core::{PathError, SecretRef};
+use portcullis_jose::{JwksError, KeyError, SignError};
+use portcullis_policy::PolicyError;
+use portcullis_proxy::keys::FileError;
+
+/// A command that came to nothing: exit status 2. A negative answer is no failure.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The file would have been overwritten.
+    #[error("`{}` is already there and is never overwritten", .0.display())]
+    AlreadyThere(PathBuf),
+    /// Neither `-` nor a file could be read.
+    #[error("{0} cannot be read: {1}")]
+    NotReadable(String, #[source] io::Error),
+    /// A file could not be written.
+    #[error("`{path}` cannot be written: {error}", path = .0.display(), error = .1)]
+    NotWritable(PathBuf, #[source] io::Error),
+    /// An option's value cannot be honoured.
+    #[error("{option}: {what}")]
+    Option {
+        /// The option as it is written: `--claim`.
+        option: &'static str,
+        /// What is wrong. Never holds a secret.
+        what: String,
+        /// What to write instead.
+        remedy: String,
+    },
+    /// A path in no form that a request could have.
+    #[error("--path: {0}")]
+    Path(#[source] PathError),
+    /// A policy document that cannot be honoured.
+    #[error("{0}: {1}")]
+    Policy(String, #[source] PolicyError),
+    /// A JWK set that cannot be used.
+    #[error("{0}: {1}")]
+    Jwks(String, #[source] JwksError),
+    /// A secret or key that cannot be had.
+    #[error("{0}")]
+    Secret(#[source] FileError),
+    /// A secret or key that cannot be used.
+    #[error("{0}: {1}")]
+    Key(SecretRef, #[source] KeyError),
+    /// The system has no random bytes.
+    #[error("no secret could be generated: {0}")]
+    NoSecret(#[source] KeyError),
+    /// A token that could not be made.
+    #[error("no token could be made: {0}")]
+    Sign(#[source] SignError),
+    /// The input is larger than what is read.
+    #[error("{0} has more than {1} bytes")]
+    TooLarge(String, u64),
+}
+
+impl Failure {
+    /// What to do about it; empty when the message says all there is.
+    pub(crate) fn remedy(&self) -> String {
+        match self {
+            Self::AlreadyThere(_) => "remove it first, or choose another name".to_owned(),
+            Self::NotReadable(_, error) => readable_remedy(error).to_owned(),
+            Self::NotWritable(_, error) => writable_remedy(error).to_owned(),
+            Self::Option { remedy, .. } => remedy.clone(),
+            Self::Path(_) => {
+                "write the path as a client would send it, from its slash on and without a query".to_owned()
+            }
+            Self::Policy(..) => String::new(), // the error brings its own
+            Self::Jwks(..) => "expected is JSON as in `{\"keys\": [{\"kty\": \"RSA\", …}]}`".to_owned(),
+            Self::Secret(error) => secret_remedy(error),
+            Self::Key(..) | Self::NoSecret(_) | Self::Sign(_) => String::new(),
+            Self::TooLarge(..) => "is this the right file?".to_owned(),
+        }
+    }
+}
+
+fn readable_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check its name; relative paths begin at the working directory",
+        io::ErrorKind::PermissionDenied => "make it readable for this user",
+        io::ErrorKind::IsADirectory => "name a file in it",
+        _ => "",
+    }
+}
+
+fn writable_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "create its directory first",
+        io::ErrorKind::PermissionDenied => "choose a directory that this user may write to",
+        _ => "",
+    }
+}
+
+fn secret_remedy(error: &FileError) -> String {
+    match error {
+        FileError::NotInEnvironment(name) => format!("set it (`export {name}=…`), or use `file:PATH`"),
+        FileError::NotReadable(_, error) => match error.kind() {
+            io::ErrorKind::NotFound => "`portcullis secret generate --out FILE` makes one".to_owned(),
+            _ => readable_remedy(error).to_owned(),
+        },
+        FileError::Empty(_) => "`portcullis secret generate` prints one".to_owned(),
+        FileError::Jwks(..) | FileError::Key(..) | FileError::TooLarge(..) => String::new(),
+    }
+}
