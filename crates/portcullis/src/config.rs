@@ -3,12 +3,15 @@
 //! [`read`] is pure: it opens none of the files that the configuration names and asks no clock. Whether a document, a log
 //! template or an origin makes sense is said by those who use them, against the places kept here.
 
+mod access_log;
 mod api;
 mod listener;
+mod report;
 mod section;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{
     collections::BTreeMap,
@@ -21,12 +24,13 @@ use std::{
 use portcullis_core::{Findings, Place};
 use portcullis_openapi::document::Located;
 
-use self::section::{Report, Section};
 pub(crate) use self::{
+    access_log::{AccessLog, Destination, Format},
     api::{ACCOUNT, Api, REGION, is_account, is_region},
     listener::Listener,
-    stage::{AccessLog, Destination, Format, Stage, Throttle},
+    stage::{Stage, Throttle},
 };
+use self::{report::Report, section::Section};
 
 /// The longest configuration that is read, in bytes.
 pub(crate) const CONFIG_BYTES_MAX: usize = 1024 * 1024;

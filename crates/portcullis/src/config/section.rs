@@ -1,34 +1,16 @@
 //! Reading a parsed TOML table key by key, with a finding for whatever is not as it should be.
 
-use std::{
-    cell::RefCell,
-    net::{IpAddr, SocketAddr},
-    ops::{Range, RangeInclusive},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{cell::RefCell, ops::RangeInclusive};
 
-use ipnet::IpNet;
-use portcullis_core::{Finding, Findings, Place, Severity};
+use portcullis_core::Place;
 use portcullis_openapi::document::Located;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
+use super::report::Report;
 use crate::report::did_you_mean;
-
-/// The code of findings about what is not there.
-const MISSING_KEY: &str = "missing-key";
-
-/// The findings about one text, and how a byte of it becomes a place.
-pub(super) struct Report<'t> {
-    source: Arc<str>,
-    text: &'t str,
-    line_starts: Vec<usize>,
-    directory: &'t Path,
-    findings: RefCell<Findings>,
-}
 
 /// A table that is being read. Every key asked for is known; [`Section::finish`] reports the others.
 pub(super) struct Section<'t> {
@@ -39,88 +21,6 @@ pub(super) struct Section<'t> {
     name: String,
     table: &'t DeTable<'t>,
     known: RefCell<Vec<&'static str>>,
-}
-
-// === impl Report ===
-
-impl<'t> Report<'t> {
-    pub(super) fn new(source: Arc<str>, text: &'t str, directory: &'t Path) -> Self {
-        let line_starts = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
-        Self {
-            source,
-            text,
-            line_starts,
-            directory,
-            findings: RefCell::default(),
-        }
-    }
-
-    pub(super) fn error(
-        &self,
-        place: &Place,
-        code: &'static str,
-        message: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
-        self.findings.borrow_mut().error(place.clone(), code, message, remedy);
-    }
-
-    pub(super) fn warn(
-        &self,
-        place: &Place,
-        code: &'static str,
-        message: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
-        self.findings.borrow_mut().warn(place.clone(), code, message, remedy);
-    }
-
-    pub(super) fn missing(&self, place: &Place, message: impl Into<String>, remedy: impl Into<String>) {
-        self.error(place, MISSING_KEY, message, remedy);
-    }
-
-    /// All of them by place; without those about missing keys when the text could not be parsed to its end.
-    pub(super) fn into_findings(self, is_torn: bool) -> Findings {
-        let mut kept = Findings::new();
-        for finding in &self.findings.into_inner().sorted() {
-            let Finding {
-                place,
-                severity,
-                code,
-                message,
-                remedy,
-            } = finding.clone();
-            match severity {
-                Severity::Error if is_torn && code == MISSING_KEY => {}
-                Severity::Error => kept.error(place, code, message, remedy),
-                Severity::Warning => kept.warn(place, code, message, remedy),
-            }
-        }
-        kept
-    }
-
-    pub(super) fn whole(&self) -> Place {
-        Place::whole(self.source.clone())
-    }
-
-    /// The place of the first byte of a span.
-    pub(super) fn place(&self, span: Range<usize>) -> Place {
-        let mut at = span.start.min(self.text.len());
-        while !self.text.is_char_boundary(at) {
-            at -= 1;
-        }
-        let line = self.line_starts.partition_point(|start| *start <= at);
-        let before = &self.text[self.line_starts[line - 1]..at];
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Place::new(self.source.clone(), count(line), count(before.chars().count() + 1))
-    }
-
-    /// A path as the configuration writes it, from the process's own point of view.
-    pub(super) fn relative(&self, path: &str) -> PathBuf {
-        self.directory.join(path)
-    }
 }
 
 // === impl Section ===
@@ -243,46 +143,6 @@ impl<'t> Section<'t> {
         number.map(|value| Located { value, place })
     }
 
-    pub(super) fn path(&self, key: &'static str) -> Option<Located<PathBuf>> {
-        let text = self.text(key)?;
-        if text.value.is_empty() || text.value.contains('\0') {
-            let message = format!("`{}` is not a path", self.full(key));
-            self.report.error(
-                &text.place,
-                "bad-path",
-                message,
-                "write a path relative to this file, or an absolute one",
-            );
-            return None;
-        }
-        Some(Located {
-            value: self.report.relative(&text.value),
-            place: text.place,
-        })
-    }
-
-    pub(super) fn address(&self, key: &'static str) -> Option<Located<SocketAddr>> {
-        let text = self.text(key)?;
-        match text.value.parse() {
-            Ok(value) => Some(Located {
-                value,
-                place: text.place,
-            }),
-            Err(_) => {
-                let message = format!("`{}` is not an address and a port", text.value);
-                self.report
-                    .error(&text.place, "bad-address", message, address_remedy(&text.value));
-                None
-            }
-        }
-    }
-
-    pub(super) fn networks(&self, key: &'static str, max: usize) -> Option<Vec<Located<IpNet>>> {
-        let texts = self.texts(key, max)?;
-        let networks: Vec<_> = texts.into_iter().map(|text| self.as_network(text)).collect();
-        networks.into_iter().collect() // after all have been looked at
-    }
-
     pub(super) fn table(&self, key: &'static str) -> Option<Section<'t>> {
         let value = self.value(key)?;
         match value.get_ref() {
@@ -359,7 +219,8 @@ impl<'t> Section<'t> {
         self.table.get(key)
     }
 
-    fn full(&self, key: &str) -> String {
+    /// A key's name in messages.
+    pub(super) fn full(&self, key: &str) -> String {
         if self.name.is_empty() {
             key.to_owned()
         } else {
@@ -382,37 +243,6 @@ impl<'t> Section<'t> {
         }
     }
 
-    fn as_network(&self, text: Located<String>) -> Option<Located<IpNet>> {
-        let Located { value, place } = text;
-        let parsed = value
-            .parse::<IpNet>()
-            .ok()
-            .or_else(|| value.parse::<IpAddr>().ok().map(IpNet::from));
-        match parsed {
-            Some(network) if network.trunc() == network => Some(Located { value: network, place }),
-            Some(network) => {
-                let message = format!("`{value}` has bits set behind its prefix");
-                self.report.error(
-                    &place,
-                    "bad-network",
-                    message,
-                    format!("did you mean `{}`?", network.trunc()),
-                );
-                None
-            }
-            None => {
-                let message = format!("`{value}` is not a network");
-                self.report.error(
-                    &place,
-                    "bad-network",
-                    message,
-                    "write an address and a prefix length, as in `10.0.0.0/8`",
-                );
-                None
-            }
-        }
-    }
-
     fn wrong_type<T>(&self, full: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> Option<T> {
         let message = format!("`{full}` is {}", with_article(value.get_ref().type_str()));
         self.report.error(
@@ -430,18 +260,5 @@ fn with_article(kind: &str) -> String {
         "string" => "a text".to_owned(),
         "array" | "integer" => format!("an {kind}"),
         _ => format!("a {kind}"),
-    }
-}
-
-fn address_remedy(written: &str) -> String {
-    match written.rsplit_once(':') {
-        Some(("" | "*", port)) if port.parse::<u16>().is_ok() => {
-            format!("for every interface: `0.0.0.0:{port}` or `[::]:{port}`")
-        }
-        Some(("localhost", port)) if port.parse::<u16>().is_ok() => {
-            format!("names are not looked up: `127.0.0.1:{port}`")
-        }
-        _ if written.parse::<IpAddr>().is_ok() => "add a port, as in `127.0.0.1:8080`".to_owned(),
-        _ => "write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`".to_owned(),
     }
 }

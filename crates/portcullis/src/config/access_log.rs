@@ -1,0 +1,139 @@
+//! `access_log`: where the requests of a stage are logged, and what a line says.
+
+use std::path::PathBuf;
+
+use portcullis_openapi::document::Located;
+
+use super::section::Section;
+use crate::report::did_you_mean;
+
+/// The formats that have a name.
+const FORMATS: [&str; 2] = ["clf", "json"];
+
+/// `access_log`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccessLog {
+    /// Where the lines go (default standard output).
+    pub(crate) destination: Located<Destination>,
+    /// What a line says (default CLF).
+    pub(crate) format: Located<Format>,
+}
+
+/// Where the lines of an access log go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// `file:PATH`, appended to.
+    File(PathBuf),
+    /// `off`.
+    Off,
+    /// `stderr`.
+    Stderr,
+    /// `stdout`.
+    Stdout,
+}
+
+/// What a line of an access log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `clf`: the common log format.
+    Clf,
+    /// `json`: one object per line.
+    Json,
+    /// A template of `$context` variables.
+    Template(String),
+}
+
+// === impl Destination and Format ===
+
+impl Destination {
+    /// Reads `stdout`, `stderr`, `off` or `file:PATH`; `resolve` makes a written path the process's own.
+    pub(crate) fn parse(text: &str, resolve: impl FnOnce(&str) -> PathBuf) -> Option<Self> {
+        match text {
+            "off" => Some(Self::Off),
+            "stderr" => Some(Self::Stderr),
+            "stdout" => Some(Self::Stdout),
+            _ => text
+                .strip_prefix("file:")
+                .filter(|path| !path.is_empty() && !path.contains('\0'))
+                .map(|path| Self::File(resolve(path))),
+        }
+    }
+}
+
+impl Format {
+    /// Reads `clf`, `json` or a template, which can be known by its `$context.`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "clf" => Some(Self::Clf),
+            "json" => Some(Self::Json),
+            _ => text.contains("$context.").then(|| Self::Template(text.to_owned())),
+        }
+    }
+}
+
+pub(super) fn read(section: &Section<'_>) -> AccessLog {
+    let place = section.place.clone();
+    let standard = AccessLog {
+        destination: Located {
+            value: Destination::Stdout,
+            place: place.clone(),
+        },
+        format: Located {
+            value: Format::Clf,
+            place,
+        },
+    };
+    let Some(table) = section.table("access_log") else {
+        return standard;
+    };
+    let destination = table.text("destination");
+    let format = table.text("format");
+    table.finish();
+    let destination =
+        destination.and_then(
+            |text| match Destination::parse(&text.value, |path| section.report.relative(path)) {
+                Some(value) => Some(Located {
+                    value,
+                    place: text.place,
+                }),
+                None => {
+                    let message = format!("`{}` is not a place for an access log", text.value);
+                    table.report.error(
+                        &text.place,
+                        "bad-destination",
+                        message,
+                        "write `stdout`, `stderr`, `file:PATH` or `off`",
+                    );
+                    None
+                }
+            },
+        );
+    let format = format.and_then(|text| match Format::parse(&text.value) {
+        Some(value) => Some(Located {
+            value,
+            place: text.place,
+        }),
+        None => {
+            let message = format!("`{}` is neither a format's name nor a template", text.value);
+            table
+                .report
+                .error(&text.place, "bad-format", message, format_remedy(&text.value));
+            None
+        }
+    });
+    AccessLog {
+        destination: destination.unwrap_or(standard.destination),
+        format: format.unwrap_or(standard.format),
+    }
+}
+
+/// What to write instead of a format that is none.
+pub(crate) fn format_remedy(written: &str) -> String {
+    let nearest = did_you_mean(written, &FORMATS);
+    let known = "write `clf`, `json` or a template with `$context.requestId`";
+    if nearest.starts_with("did") {
+        format!("{nearest} Or {known}")
+    } else {
+        known.to_owned()
+    }
+}
