@@ -3,12 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use portcullis_core::{Findings, Place};
-use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScanError, Span, StrInput, Tag};
 
 use crate::{
     report::{Report, quote},
-    scalar,
-    tree::{Content, Entry, Map, Node, Scalar, ScalarKind},
+    tag::{self, DEPLOY_REMEDY},
+    tree::{Content, Entry, Map, Node, Scalar},
 };
 
 /// The longest text that is read, as at Amazon's import.
@@ -19,9 +19,6 @@ pub const DEPTH_MAX: usize = 64;
 pub const NODES_MAX: usize = 500_000;
 /// How much text the scalars may hold together, that which aliases repeat counted again.
 const SCALAR_BYTES_MAX: usize = 4 * TEXT_BYTES_MAX;
-
-pub(crate) const DEPLOY_REMEDY: &str = "this is a deploy template, not an OpenAPI document: resolve it first, for example by \
-    deploying it and exporting the API";
 
 /// Reads YAML or JSON, whichever it is: JSON is read as the YAML that it also is (YAML 1.2, section 1.3).
 ///
@@ -137,7 +134,7 @@ impl<'a> Composer<'a, '_> {
                         bytes: text.len(),
                     },
                 )?;
-                let kind = self.scalar_kind(&text, style, tag, &place);
+                let kind = tag::scalar_kind(&text, style, tag, &place, self.report);
                 (
                     Content::Scalar(Scalar {
                         text: text.into_owned(),
@@ -276,42 +273,10 @@ impl<'a> Composer<'a, '_> {
         if depth >= DEPTH_MAX {
             return Err(self.too_deep(place));
         }
-        if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
-            self.foreign_tag(tag, place);
+        if let Some(tag) = tag {
+            tag::check(tag, place, self.report);
         }
         self.spend(place, Size { nodes: 1, bytes: 0 })
-    }
-
-    fn scalar_kind(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, place: &Place) -> ScalarKind {
-        let Some(tag) = tag else {
-            return if style == ScalarStyle::Plain {
-                scalar::resolve(text)
-            } else {
-                ScalarKind::Text
-            };
-        };
-        match tag.core_suffix() {
-            Some("str") => ScalarKind::Text,
-            Some(_) => scalar::resolve(text),
-            None => {
-                self.foreign_tag(tag, place);
-                ScalarKind::Text
-            }
-        }
-    }
-
-    fn foreign_tag(&mut self, tag: &Tag, place: &Place) {
-        let original = tag.original();
-        if original == "!" {
-            return; // "Not to be resolved", which is how it is read anyway (YAML 1.2, section 6.9.1).
-        }
-        let message = format!("the tag `{}` is not resolved", quote(&original));
-        if INTRINSICS.contains(&original.trim_start_matches('!')) {
-            self.report.error(place, "deploy-template", message, DEPLOY_REMEDY);
-        } else {
-            self.report
-                .error(place, "unknown-tag", message, "write the value itself");
-        }
     }
 
     fn spend(&mut self, place: &Place, size: Size) -> Result<(), Stopped> {
@@ -384,27 +349,3 @@ impl<'a> Composer<'a, '_> {
         )
     }
 }
-
-/// The short forms of CloudFormation's intrinsic functions.
-const INTRINSICS: [&str; 20] = [
-    "And",
-    "Base64",
-    "Cidr",
-    "Condition",
-    "Equals",
-    "FindInMap",
-    "ForEach",
-    "GetAZs",
-    "GetAtt",
-    "If",
-    "ImportValue",
-    "Join",
-    "Length",
-    "Not",
-    "Or",
-    "Ref",
-    "Select",
-    "Split",
-    "Sub",
-    "Transform",
-];

@@ -61,6 +61,16 @@ pub(crate) fn check(root: &Map, report: &mut Report) {
     check_map(root, Spot::Root, report);
 }
 
+/// The same of a path that a reference leads to, wherever it stands.
+pub(crate) fn check_path(path: &Map, report: &mut Report) {
+    check_map(path, Spot::PathItem, report);
+}
+
+/// The same of a security scheme that a reference leads to.
+pub(crate) fn check_scheme(scheme: &Map, report: &mut Report) {
+    check_map(scheme, Spot::Scheme, report);
+}
+
 fn check_node(node: &Node, spot: Spot, report: &mut Report) {
     match &node.content {
         Content::Map(map) => check_map(map, spot, report),

@@ -23,11 +23,6 @@ pub(crate) struct Fields<'a> {
 
 // === impl Fields ===
 
-/// Names that OpenAPI leaves to others; extensions.rs looks at those that could be meant for us.
-fn is_extension(key: &str) -> bool {
-    key.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-"))
-}
-
 impl<'a> Fields<'a> {
     /// The keys of `node`, or an error when it is no mapping.
     pub(crate) fn of(node: &'a Node, place: &Place, about: impl Into<String>, report: &mut Report) -> Option<Self> {
@@ -243,10 +238,15 @@ impl<'a> Fields<'a> {
         let key = quote(key);
         if is_intrinsic {
             let message = self.says(format!("`{key}` is an unresolved `Ref`"));
-            report.error(&value.place, "deploy-template", message, crate::compose::DEPLOY_REMEDY);
+            report.error(&value.place, "deploy-template", message, crate::tag::DEPLOY_REMEDY);
         } else {
             let message = self.says(format!("`{key}` is {}, not {expected}", value.noun()));
             report.error(&value.place, "wrong-type", message, format!("write {expected}"));
         }
     }
+}
+
+/// Names that OpenAPI leaves to others; extensions.rs looks at those that could be meant for us.
+fn is_extension(key: &str) -> bool {
+    key.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-"))
 }

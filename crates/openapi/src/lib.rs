@@ -1,6 +1,6 @@
 //! OpenAPI documents with the API Gateway extensions, read with every finding in its place.
 //!
-//! [`read`] takes a text to a [`Document`](document::Document) and [`Findings`](portcullis_core::Findings);
+//! [`read`] takes a text to a [`Document`] and [`Findings`](portcullis_core::Findings);
 //! [`read_tree`] only to a located [`tree`]. What a document asks for is either in the result or an error: an
 //! authoriser, validator, model, integration or mapping that is not supported is never passed over.
 //!
@@ -23,6 +23,7 @@ mod route;
 mod scalar;
 mod scheme;
 mod security;
+mod tag;
 mod template;
 mod token;
 pub mod tree;

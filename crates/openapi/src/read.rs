@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
         extensions::check(self.root, &mut self.report);
         root::check(root, self);
         let mut routes = route::read(self);
-        validator::check(&mut routes, self);
+        validator::check(root, &mut routes, self);
         let requirements: Vec<_> = routes.iter().map(|route| security::read(route, self)).collect();
         let open = self.refuse_inherited(&routes, &requirements);
         let authorizers = scheme::read(&uses(&routes, &requirements), self);

@@ -32,6 +32,7 @@ impl<'a> Reader<'a> {
             let Some(reference) = node.as_map().and_then(|map| map.get("$ref")) else {
                 return Some(node);
             };
+            self.refuse_neighbors(node, about);
             let Some(text) = reference.as_text() else {
                 let message = format!("{about}: `$ref` is {}, not a string", reference.noun());
                 self.report.error(
@@ -55,9 +56,24 @@ impl<'a> Reader<'a> {
             }
         }
         let message = format!("{about}: the reference leads in a circle, or over more than {HOPS_MAX} others");
-        self.report
-            .error(&node.place, "circular-reference", message, "refer to the value itself");
+        let remedy = "refer to the value itself";
+        self.report.error(&node.place, "circular-reference", message, remedy);
         None
+    }
+
+    /// What stands beside a `$ref` is ignored by some readers and merged by others, so it is refused.
+    fn refuse_neighbors(&mut self, node: &Node, about: &str) {
+        let harmless = |key: &str| matches!(key, "$ref" | "summary" | "description");
+        for (key, entry) in node
+            .as_map()
+            .iter()
+            .flat_map(|map| map.iter())
+            .filter(|(key, _)| !harmless(key))
+        {
+            let message = format!("{about}: `{}` stands beside a `$ref` and would be ignored", quote(key));
+            let remedy = "move it to where the `$ref` leads";
+            self.report.error(&entry.key_place, "beside-reference", message, remedy);
+        }
     }
 }
 

@@ -138,7 +138,7 @@ fn refuse_foreign(root: &Root<'_>, report: &mut Report) {
         .any(|key| root.map.has(key));
     if is_template {
         let message = "there is neither `openapi` nor `swagger`";
-        report.error(&place, "deploy-template", message, crate::compose::DEPLOY_REMEDY);
+        report.error(&place, "deploy-template", message, crate::tag::DEPLOY_REMEDY);
     } else {
         let remedy = "begin with `openapi: 3.0.1`, or give an OpenAPI document";
         report.error(

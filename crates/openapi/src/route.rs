@@ -6,6 +6,7 @@ use portcullis_core::{Place, Verb};
 
 use crate::{
     document::ApiKind,
+    extensions,
     fields::Fields,
     read::Reader,
     report::quote,
@@ -132,16 +133,26 @@ impl<'a> Item<'a> {
             let message = format!("{about}: the trailing slash is ignored when requests are matched");
             reader.report.warn(place, "trailing-slash", message, "leave it out");
         }
-        let template = PathTemplate::parse(path, place, &mut reader.report)?;
-        if !siblings.admit(&template, place, &mut reader.report) || entry.value.is_null() {
+        let template = match PathTemplate::parse(path, place, &mut reader.report) {
+            Some(template) => {
+                siblings.admit(&template, place, &mut reader.report);
+                template
+            }
+            // What is below is read nevertheless, for its findings.
+            None => PathTemplate {
+                text: about.clone(),
+                parameters: Vec::new(),
+            },
+        };
+        if entry.value.is_null() {
             return None;
         }
         let node = reader.resolve(&entry.value, &about)?;
         let fields = Fields::of(node, place, about.as_str(), &mut reader.report)?;
         let known: Vec<_> = PATH_KEYS.iter().chain(VERB_KEYS).copied().collect();
         fields.mostly(&known, &mut reader.report);
-        if let Some(own) = entry.value.as_map().filter(|own| own.has("$ref")) {
-            refuse_neighbors(&about, own, reader);
+        if !std::ptr::eq(node, &entry.value) {
+            extensions::check_path(fields.map, &mut reader.report);
         }
         let parameters = parameters(&fields, &about, reader);
         let shape = template.shape();
@@ -197,7 +208,7 @@ impl<'a> Item<'a> {
         }
         let fields = Fields::of(&operation.value, &place, label.as_str(), &mut reader.report)?;
         fields.mostly(OPERATION_KEYS, &mut reader.report);
-        let is_default = self.is_default(&fields, verb, reader)?;
+        let is_default = self.is_default(&fields, verb, reader);
         let mut parameters = parameters(&fields, &label, reader);
         // An operation's parameter overrides its path's of the same name and place (OpenAPI 3.0, path item object).
         let inherited: Vec<_> = self
@@ -211,7 +222,9 @@ impl<'a> Item<'a> {
             .cloned()
             .collect();
         parameters.extend(inherited);
-        self.compare(&label, &parameters, &place, reader);
+        if self.is_sound {
+            self.compare(&label, &parameters, &place, reader);
+        }
         let is_sound = self.is_sound && reader.report.errors() == before;
         Some(Route {
             is_sound,
@@ -225,20 +238,20 @@ impl<'a> Item<'a> {
         })
     }
 
-    /// Whether it is the default route of an HTTP API; `None` when its marks contradict one another.
-    fn is_default(&self, fields: &Fields<'a>, verb: Option<Verb>, reader: &mut Reader<'a>) -> Option<bool> {
+    /// Whether it is the default route of an HTTP API; an error when its marks contradict one another.
+    fn is_default(&self, fields: &Fields<'a>, verb: Option<Verb>, reader: &mut Reader<'a>) -> bool {
         let flag = fields.flag("isDefaultRoute", &mut reader.report);
         let is_marked = flag.as_ref().is_some_and(|flag| flag.value);
         let is_path = self.template.text == "/$default";
         match (reader.kind, is_marked, is_path && verb.is_none()) {
-            (ApiKind::Http, true, true) => Some(true),
-            (ApiKind::Rest, false, _) | (ApiKind::Http, false, false) if !is_path => Some(false),
+            (ApiKind::Http, true, true) => true,
+            (ApiKind::Rest, false, _) | (ApiKind::Http, false, false) if !is_path => false,
             _ => {
                 let message = fields.says("only `/$default` of an HTTP API is a default route, and is marked as one");
                 let remedy = "write `x-amazon-apigateway-any-method` with `isDefaultRoute: true` below `/$default`, or \
                     use `/{proxy+}`";
                 reader.report.error(&fields.place, "default-route", message, remedy);
-                None
+                false
             }
         }
     }
@@ -267,22 +280,6 @@ impl<'a> Item<'a> {
                 );
             }
         }
-    }
-}
-
-/// What stands beside a `$ref` is ignored by some readers and merged by others.
-fn refuse_neighbors(about: &str, own: &Map, reader: &mut Reader<'_>) {
-    let neighbors = own
-        .iter()
-        .filter(|(key, _)| VERB_KEYS.contains(key) || matches!(*key, ANY_METHOD | "parameters"));
-    for (key, entry) in neighbors {
-        let message = format!("{about}: `{key}` stands beside a `$ref` and would be ignored");
-        reader.report.error(
-            &entry.key_place,
-            "beside-reference",
-            message,
-            "move it to where the `$ref` leads",
-        );
     }
 }
 

@@ -5,6 +5,7 @@ use portcullis_core::Place;
 
 use crate::{
     document::{ApiKind, Authorizer, AuthorizerKind, JwtAuthorizer, Located},
+    extensions,
     fields::Fields,
     read::Reader,
     report::{did_you_mean, list, nearest, quote},
@@ -77,6 +78,9 @@ pub(crate) fn read(uses: &IndexMap<String, Use>, reader: &mut Reader<'_>) -> Ind
         let Some(fields) = Fields::of(node, &entry.key_place, about, &mut reader.report) else {
             continue;
         };
+        if !std::ptr::eq(node, &entry.value) {
+            extensions::check_scheme(fields.map, &mut reader.report);
+        }
         let labels = uses.get(name).map_or(&[][..], |used| &used.labels);
         let before = reader.report.errors();
         let scheme = Scheme { name, labels, fields };

@@ -88,7 +88,7 @@ impl PathTemplate {
 
 impl Siblings {
     /// Takes a template in, or reports that another has given one of its positions another name, as Amazon does.
-    pub(crate) fn admit(&mut self, template: &PathTemplate, place: &Place, report: &mut Report) -> bool {
+    pub(crate) fn admit(&mut self, template: &PathTemplate, place: &Place, report: &mut Report) {
         let mut shape = String::new();
         let mut names = template.parameters.iter();
         for segment in template.shape().split('/').skip(1) {
@@ -114,10 +114,9 @@ impl Siblings {
                     message,
                     format!("write `{{{known}}}` here too"),
                 );
-                return false;
+                return;
             }
         }
-        true
     }
 }
 

@@ -243,6 +243,14 @@ const REST_CASES: Cases = &[
     ("      name: Authorization\n", "      name: Authori zation\n"),
     // Validators.
     (
+        "x-amazon-apigateway-api-key-source: HEADER\n",
+        "x-amazon-apigateway-request-validator: nothing\n",
+    ),
+    (
+        "x-amazon-apigateway-api-key-source: HEADER\n",
+        "x-amazon-apigateway-request-validator: {everything: true}\n",
+    ),
+    (
         "      operationId: listPets\n",
         "      operationId: listPets\n      x-amazon-apigateway-request-validator: everythin\n",
     ),
@@ -259,6 +267,14 @@ const REST_CASES: Cases = &[
         "x-amazon-apigateway-request-validator: everything\npaths:\n  /pets:\n    get:\n      requestBody: {content: {}}\n",
     ),
     // Integrations.
+    (
+        "{$ref: '#/components/x-amazon-apigateway-integrations/origin'}",
+        "{$ref: '#/components/x-amazon-apigateway-integrations/origin', timeoutInMillis: 100}",
+    ),
+    (
+        "x-vendor: {x-amazon-apigateway-nonsense: ours}\npaths:\n",
+        "x-vendor: {path: {get: {x-amazon-apigateway-integraton: {}}}}\npaths:\n  /ref: {$ref: '#/x-vendor/path'}\n",
+    ),
     (
         "      x-amazon-apigateway-integration: {$ref:",
         "      x-integration: {$ref:",
