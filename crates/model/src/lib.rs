@@ -1,3 +1,12 @@
 //! The compiled configuration: APIs, stages, routes and what protects them, in one immutable [`Snapshot`].
+//!
+//! [`compile()`] makes it from documents and settings; the data plane reads it. Invariant: control and data plane meet in
+//! this crate and nowhere else.
 
+pub mod compile;
+pub mod gateway_response;
 pub mod router;
+pub mod snapshot;
+
+pub use compile::{ApiSource, StageSource, compile};
+pub use snapshot::Snapshot;

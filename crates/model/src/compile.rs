@@ -1,0 +1,290 @@
+//! Documents and settings into a [`Snapshot`], with every finding at once.
+//!
+//! This is the gate: what cannot be honoured is an error here and nothing is served from it. The compiler is pure but for
+//! what it is given; it opens no file.
+
+mod advice;
+mod authorizer;
+mod integration;
+mod response;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use portcullis_core::{Findings, MethodArn, Place, SecretRef};
+use portcullis_limit::{Rate, TokenBucket};
+use portcullis_openapi::document::{Document, Located, Operation};
+use portcullis_policy::Policy;
+use portcullis_template::{Product, log::LogTemplate};
+
+use crate::{
+    gateway_response::GatewayResponses,
+    router::{RouteConflict, Router},
+    snapshot::{
+        AccessLogSpec, ApiKind, Authorizer, Integration, KeySource, LogDestination, Mount, OriginSpec, Protection, Route,
+        Snapshot, Stage,
+    },
+};
+
+/// One API: its document and the settings that documents have no place for.
+#[derive(Debug)]
+pub struct ApiSource {
+    /// Its id.
+    pub id: String,
+    /// The region in its ARNs.
+    pub region: String,
+    /// The account in its ARNs.
+    pub account: String,
+    /// What [`portcullis_openapi::read`] made of its document.
+    pub document: Document,
+    /// The directory that file references in the document are relative to.
+    pub directory: PathBuf,
+    /// Its stages.
+    pub stages: Vec<StageSource>,
+}
+
+/// One stage of an API.
+#[derive(Debug)]
+pub struct StageSource {
+    /// Where it is described.
+    pub place: Place,
+    /// Its name.
+    pub name: String,
+    /// Where it is mounted.
+    pub mount: Located<String>,
+    /// Its variables.
+    pub variables: BTreeMap<String, String>,
+    /// Its throttle.
+    pub throttle: Rate,
+    /// Its access log: where to, and `clf`, `json` or a template. `None` for none.
+    pub access_log: Option<(LogDestination, Located<String>)>,
+    /// PEM file of the roots to trust its origins by.
+    pub origin_roots: Option<PathBuf>,
+}
+
+/// Compiles. The snapshot is there only when no finding is an error. `previous` hands its throttles on, so that a change of
+/// configuration does not fill every bucket.
+pub fn compile(sources: &[ApiSource], previous: Option<&Snapshot>) -> (Option<Snapshot>, Findings) {
+    let mut findings = Findings::new();
+    let mut snapshot = Snapshot::default();
+    for api in sources {
+        for stage in &api.stages {
+            if let Some(compiled) = compile_stage(api, stage, previous, &mut findings) {
+                snapshot.mounts.push(Mount::new(&stage.mount.value, snapshot.stages.len()));
+                snapshot.stages.push(compiled);
+            }
+        }
+        advice::advise(api, &mut findings);
+    }
+    check_mounts(sources, &mut findings);
+    // The longest mount first, so that the first that covers a path is the most specific one.
+    snapshot.mounts.sort_by_key(|mount| std::cmp::Reverse(mount.segments.len()));
+    let findings = findings.sorted();
+    ((!findings.has_errors()).then_some(snapshot), findings)
+}
+
+fn compile_stage(
+    api: &ApiSource,
+    source: &StageSource,
+    previous: Option<&Snapshot>,
+    findings: &mut Findings,
+) -> Option<Stage> {
+    let document = &api.document;
+    let arn_prefix = MethodArn::stage_prefix(&api.region, &api.account, &api.id, &source.name);
+    let mut parts = Parts { api, stage: source, origins: Vec::new() };
+    let authorizers = compile_authorizers(api, findings);
+    let mut router = Router::new(document.kind);
+    let mut routes = Vec::new();
+    for operation in &document.operations {
+        if let Some(route) = compile_route(operation, &mut parts, &authorizers, findings) {
+            add_route(&mut router, operation, routes.len(), document, findings);
+            routes.push(route);
+        }
+    }
+    let resource_policy = resource_policy(api, findings);
+    let gateway_responses = GatewayResponses::new(response::compile(&document.gateway_responses, findings));
+    let access_log = access_log(source, document.kind, findings);
+    let (_, authorizers): (Vec<String>, Vec<Option<Authorizer>>) = authorizers.into_iter().unzip();
+    Some(Stage {
+        api: api.id.as_str().into(),
+        kind: document.kind,
+        region: api.region.as_str().into(),
+        account: api.account.as_str().into(),
+        name: source.name.as_str().into(),
+        mount: source.mount.value.as_str().into(),
+        arn_prefix,
+        variables: source.variables.clone(),
+        router,
+        routes,
+        authorizers: authorizers.into_iter().collect::<Option<_>>()?,
+        origins: parts.origins,
+        resource_policy,
+        gateway_responses,
+        throttle: throttle(api, source, previous),
+        access_log,
+    })
+}
+
+/// What the routes of a stage share while they are compiled.
+struct Parts<'a> {
+    api: &'a ApiSource,
+    stage: &'a StageSource,
+    origins: Vec<OriginSpec>,
+}
+
+fn compile_authorizers(api: &ApiSource, findings: &mut Findings) -> Vec<(String, Option<Authorizer>)> {
+    let given = api.document.authorizers.iter();
+    given.map(|(name, given)| (name.clone(), authorizer::compile(given, &api.directory, findings))).collect()
+}
+
+fn compile_route(
+    operation: &Operation,
+    parts: &mut Parts<'_>,
+    authorizers: &[(String, Option<Authorizer>)],
+    findings: &mut Findings,
+) -> Option<Route> {
+    let key = route_key(operation);
+    let protection = match &operation.security {
+        None => Protection::Open,
+        Some(security) => {
+            let index = authorizers.iter().position(|(name, _)| *name == security.scheme);
+            let Some(index) = index else {
+                let message = format!("{key}: the security scheme `{}` has no authoriser", security.scheme);
+                let remedy = "describe it with `x-portcullis-authorizer` under its security scheme";
+                findings.error(security.place.clone(), "authorizer-unknown", message, remedy);
+                return None;
+            };
+            Protection::Authorizer { index, scopes: security.scopes.iter().map(|scope| scope.as_str().into()).collect() }
+        }
+    };
+    let integration = integration::compile(operation, &key, parts, findings)?;
+    Some(Route {
+        resource: operation.resource.as_str().into(),
+        verb: operation.verb,
+        key: key.into(),
+        protection,
+        integration,
+    })
+}
+
+/// `GET /pets/{petId}`, `ANY /{proxy+}` or `$default`.
+fn route_key(operation: &Operation) -> String {
+    if operation.is_default_route {
+        return "$default".to_owned();
+    }
+    format!("{} {}", operation.verb.map_or("ANY", |verb| verb.as_str()), operation.resource)
+}
+
+fn add_route(router: &mut Router, operation: &Operation, index: usize, document: &Document, findings: &mut Findings) {
+    let added = if operation.is_default_route {
+        router.add_default(index)
+    } else {
+        router.add(&operation.resource, operation.verb, index)
+    };
+    let Err(conflict) = added else { return };
+    let key = route_key(operation);
+    let (code, message, remedy) = match &conflict {
+        RouteConflict::Duplicate { first } => {
+            let first = document.operations.get(*first).map_or(0, |first| first.place.line);
+            ("route-conflict", format!("{key} is described twice; first in line {first}"), "remove one of the two")
+        }
+        RouteConflict::ParameterNames { .. } => {
+            ("route-conflict", format!("{key}: {conflict}"), "give the parameter the same name in both paths")
+        }
+        RouteConflict::Template { .. } => {
+            ("path-template", format!("{key}: {conflict}"), "write `/text/{name}` or `/text/{name+}`")
+        }
+    };
+    findings.error(operation.place.clone(), code, message, remedy);
+}
+
+fn resource_policy(api: &ApiSource, findings: &mut Findings) -> Option<Policy> {
+    let given = api.document.resource_policy.as_ref()?;
+    let arn = format!("arn:aws:execute-api:{}:{}:{}", api.region, api.account, api.id);
+    match Policy::resource_policy(&given.value, &arn) {
+        Ok(policy) => {
+            for warning in policy.warnings() {
+                let message = format!("the resource policy: {warning}");
+                let remedy = "an API that anyone may call needs no resource policy; else narrow the statement";
+                findings.warn(given.place.clone(), "policy-wide", message, remedy);
+            }
+            Some(policy)
+        }
+        Err(error) => {
+            let message = format!("the resource policy cannot be used: {error}");
+            findings.error(given.place.clone(), "policy-invalid", message, "mend `x-amazon-apigateway-policy`");
+            None
+        }
+    }
+}
+
+fn access_log(source: &StageSource, kind: ApiKind, findings: &mut Findings) -> Option<AccessLogSpec> {
+    let (destination, format) = source.access_log.as_ref()?;
+    match LogTemplate::parse(&format.value, product(kind)) {
+        Ok(template) => Some(AccessLogSpec { destination: destination.clone(), template }),
+        Err(error) => {
+            let message = format!("the access log format of stage `{}` cannot be used: {error}", source.name);
+            let remedy = "write `clf`, `json` or a line of `$context` variables";
+            findings.error(format.place.clone(), "log-format", message, remedy);
+            None
+        }
+    }
+}
+
+fn throttle(api: &ApiSource, source: &StageSource, previous: Option<&Snapshot>) -> Arc<TokenBucket> {
+    let mut stages = previous.into_iter().flat_map(|snapshot| &snapshot.stages);
+    let same = |stage: &&Stage| *stage.api == *api.id && *stage.name == *source.name;
+    match stages.find(same).filter(|stage| stage.throttle.rate() == source.throttle) {
+        Some(stage) => Arc::clone(&stage.throttle),
+        None => Arc::new(TokenBucket::new(source.throttle)),
+    }
+}
+
+fn check_mounts(sources: &[ApiSource], findings: &mut Findings) {
+    let mut taken: HashMap<&str, (&str, &str)> = HashMap::new();
+    for (api, stage) in sources.iter().flat_map(|api| api.stages.iter().map(move |stage| (api, stage))) {
+        let mount = &stage.mount;
+        if let Some((other, name)) = taken.insert(mount.value.trim_end_matches('/'), (&api.id, &stage.name)) {
+            let message = format!("`{}` already leads to stage `{name}` of `{other}`", mount.value);
+            findings.error(mount.place.clone(), "duplicate-mount", message, "give each stage a `mount` of its own");
+        }
+    }
+}
+
+fn product(kind: ApiKind) -> Product {
+    match kind {
+        ApiKind::Rest => Product::Rest,
+        ApiKind::Http => Product::Http,
+    }
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// Every reference to a secret in it, for those who say what the secrets look like.
+    pub fn secrets(&self) -> impl Iterator<Item = (&Authorizer, &[SecretRef])> {
+        let authorizers = self.stages.iter().flat_map(|stage| &stage.authorizers);
+        authorizers.filter_map(|authorizer| match &authorizer.keys {
+            KeySource::Secrets { references, .. } => Some((authorizer, references.as_slice())),
+            KeySource::JwksFile(_) | KeySource::JwksUrl(_) | KeySource::Discovery(_) => None,
+        })
+    }
+}
+
+// === impl Integration ===
+
+impl Integration {
+    /// Its name in documents.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::HttpProxy(_) => "http_proxy",
+            Self::Mock(_) => "mock",
+        }
+    }
+}
+
+
+

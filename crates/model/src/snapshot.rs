@@ -1,0 +1,416 @@
+//! The compiled configuration that requests are answered from.
+//!
+//! Invariant: a snapshot is immutable and whole. It is swapped atomically, and a request holds the one it began with to
+//! its end. What changes while it is in force (buckets, caches, keys) lives beside it and is carried over by name.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use http::HeaderName;
+use portcullis_core::{RequestPath, SecretRef, Verb, path};
+use portcullis_jose::{Rules, SecretEncoding};
+use portcullis_limit::TokenBucket;
+pub use portcullis_openapi::document::ApiKind;
+use portcullis_policy::{Policy, template::PolicyTemplate};
+use portcullis_template::{
+    log::LogTemplate,
+    mapping::{Mapping, ResponseMapping},
+    uri::{OriginUri, Scheme, UriError},
+};
+
+use crate::{gateway_response::GatewayResponses, router::Router};
+
+/// Everything that is served, compiled.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// All stages of all APIs; their index is their name inside the data plane.
+    pub stages: Vec<Stage>,
+    /// Where each is mounted, the longest mount first.
+    pub(crate) mounts: Vec<Mount>,
+}
+
+/// Where a stage begins.
+#[derive(Debug)]
+pub(crate) struct Mount {
+    pub(crate) segments: Vec<Box<str>>,
+    pub(crate) stage: usize,
+}
+
+/// A stage of an API: a deployment with its variables and limits.
+#[derive(Debug)]
+pub struct Stage {
+    /// The API's id.
+    pub api: Box<str>,
+    /// Which product's rules hold.
+    pub kind: ApiKind,
+    /// The region in its ARNs.
+    pub region: Box<str>,
+    /// The account in its ARNs (12 digits).
+    pub account: Box<str>,
+    /// The stage's name; `$default` for the nameless stage of an HTTP API.
+    pub name: Box<str>,
+    /// The path below which it is served: `/` or `/TEST`.
+    pub mount: Box<str>,
+    /// `arn:aws:execute-api:{region}:{account}:{api}/{stage}/`.
+    pub arn_prefix: String,
+    /// The stage variables.
+    pub variables: BTreeMap<String, String>,
+    /// Paths to routes.
+    pub router: Router,
+    /// The routes, by [`crate::router::RouteIndex`].
+    pub routes: Vec<Route>,
+    /// The authorisers that routes refer to, by index.
+    pub authorizers: Vec<Authorizer>,
+    /// The origins that integrations refer to, by index; each once.
+    pub origins: Vec<OriginSpec>,
+    /// The API's resource policy.
+    pub resource_policy: Option<Policy>,
+    /// The API's customised gateway responses.
+    pub gateway_responses: GatewayResponses,
+    /// The stage's throttle; carried over from the snapshot before while its figures stay the same.
+    pub throttle: Arc<TokenBucket>,
+    /// Where and how requests are logged; `None` for not at all.
+    pub access_log: Option<AccessLogSpec>,
+}
+
+/// One method of one resource.
+#[derive(Debug)]
+pub struct Route {
+    /// The resource's path template.
+    pub resource: Box<str>,
+    /// The verb, `None` for `ANY`.
+    pub verb: Option<Verb>,
+    /// `GET /pets/{petId}`, `ANY /{proxy+}`, `$default`: its name in logs, metrics and findings.
+    pub key: Box<str>,
+    /// Who may call it.
+    pub protection: Protection,
+    /// How it is answered.
+    pub integration: Integration,
+}
+
+/// Who may call a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Anyone whom the resource policy does not refuse.
+    Open,
+    /// Who passes the authoriser of this index in [`Stage::authorizers`].
+    Authorizer {
+        /// The index.
+        index: usize,
+        /// Scopes of which a `jwt` must hold at least one; empty for none demanded.
+        scopes: Vec<Box<str>>,
+    },
+}
+
+/// How a route is answered.
+#[derive(Debug)]
+pub enum Integration {
+    /// By an HTTP origin.
+    HttpProxy(HttpProxy),
+    /// By a constant.
+    Mock(Mock),
+}
+
+/// The `http_proxy` integration, compiled for one stage.
+#[derive(Debug)]
+pub struct HttpProxy {
+    /// The origin's index in [`Stage::origins`].
+    pub origin: usize,
+    /// The verb towards the origin, `None` for the caller's own.
+    pub method: Option<Verb>,
+    /// The URI with the stage's variables filled in; path parameters are left.
+    pub uri: OriginUri,
+    /// Headers, query values and URI parameters that are mapped, in the document's order. A parameter of the URI that is
+    /// not mapped is the resource's own of that name.
+    pub mappings: Vec<Mapping>,
+    /// HTTP APIs: changes to the answer by status.
+    pub response_mappings: Vec<(u16, Vec<ResponseMapping>)>,
+    /// How long the origin may take to its answer's head.
+    pub timeout: Duration,
+}
+
+/// The `mock` integration with its constant answer.
+#[derive(Debug)]
+pub struct Mock {
+    /// The status.
+    pub status: u16,
+    /// Headers beside `Content-Type`.
+    pub headers: Vec<(HeaderName, http::HeaderValue)>,
+    /// The body and its media type.
+    pub body: Option<(Vec<u8>, http::HeaderValue)>,
+}
+
+/// An origin to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OriginSpec {
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// A name or an address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// PEM file of the roots to trust instead of the built-in ones.
+    pub roots: Option<PathBuf>,
+    /// The name to verify in its certificate instead of `host`.
+    pub server_name: Option<String>,
+}
+
+/// Where and how a stage's requests are logged.
+#[derive(Debug)]
+pub struct AccessLogSpec {
+    /// Where the lines go.
+    pub destination: LogDestination,
+    /// What a line says.
+    pub template: LogTemplate,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogDestination {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// An authoriser, compiled for one stage.
+#[derive(Debug)]
+pub struct Authorizer {
+    /// The security scheme's name.
+    pub name: Box<str>,
+    /// Where the token is found.
+    pub source: TokenSource,
+    /// Whether a leading `Bearer ` is cut off: never, when present, or demanded.
+    pub bearer: Bearer,
+    /// How a token is verified.
+    pub rules: Rules,
+    /// Where the keys come from.
+    pub keys: KeySource,
+    /// What must match the whole token before anything else is looked at.
+    pub expression: Option<regex::Regex>,
+    /// How long a policy made from a token is kept, in seconds; 0 for not at all.
+    pub result_ttl_s: u32,
+    /// What a verified token becomes.
+    pub grants: Grants,
+}
+
+/// Where the token is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// In a header.
+    Header(HeaderName),
+    /// In a query parameter (HTTP APIs).
+    Query(Box<str>),
+}
+
+/// What becomes of a leading `Bearer `.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    /// It is not expected: it would be part of the token.
+    Unknown,
+    /// Cut off when present (the `jwt` authoriser).
+    Optional,
+    /// A header without it carries no token.
+    Required,
+}
+
+/// Where verification keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// Shared secrets, several for rotation.
+    Secrets {
+        /// Where each is read from; file references are already relative to nothing (absolute or to the working directory).
+        references: Vec<SecretRef>,
+        /// How each is written.
+        encoding: SecretEncoding,
+    },
+    /// A JWK set in a file, watched.
+    JwksFile(PathBuf),
+    /// A JWK set behind a URL, fetched again when it is old or a key is unknown.
+    JwksUrl(JwksUrl),
+    /// The `jwks_uri` of an OpenID provider's discovery document.
+    Discovery(JwksUrl),
+}
+
+/// A URL to fetch keys from, split for the client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct JwksUrl {
+    /// The server.
+    pub origin: OriginSpec,
+    /// Path and query.
+    pub target: String,
+}
+
+/// Why a URL is not one to fetch keys from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JwksUrlError {
+    /// It has variables or parameters.
+    #[error("it cannot have variables")]
+    HasVariables,
+    /// It is plain HTTP to another machine: who can change the keys on their way can sign any token.
+    #[error("keys are fetched over plain HTTP from this machine only: who can change them can sign any token")]
+    Insecure,
+    /// It is no URL.
+    #[error(transparent)]
+    Uri(#[from] UriError),
+}
+
+/// What a verified token becomes.
+#[derive(Debug)]
+pub enum Grants {
+    /// An IAM policy (the `token` authoriser).
+    Policy(Box<TokenGrants>),
+    /// Authentication alone, with the scopes of the route (the `jwt` authoriser of HTTP APIs).
+    Scopes,
+}
+
+/// What the `token` authoriser makes of a verified token.
+#[derive(Debug)]
+pub struct TokenGrants {
+    /// The policy with claims filled in; `None` for the authoriser's own: everything of this API while the token is valid.
+    pub policy: Option<PolicyTemplate>,
+    /// The claim that names the caller.
+    pub principal_claim: Box<str>,
+    /// Claims that must agree with the request.
+    pub bindings: Vec<ClaimBinding>,
+    /// File of token ids, subjects and digests that are refused, watched.
+    pub deny_list: Option<PathBuf>,
+}
+
+/// A claim that must agree with the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimBinding {
+    /// The claim.
+    pub claim: Box<str>,
+    /// What it must agree with.
+    pub to: BindingTarget,
+}
+
+/// What a bound claim must agree with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BindingTarget {
+    /// The caller's address.
+    SourceAddress,
+    /// The SHA-256 of a header's value.
+    HeaderDigest(HeaderName),
+}
+
+/// A stage and the path below its mount.
+#[derive(Debug)]
+pub struct StageMatch<'s, 'p> {
+    /// The stage's index in [`Snapshot::stages`].
+    pub index: usize,
+    /// The stage.
+    pub stage: &'s Stage,
+    /// The path below the mount, with its leading slash.
+    pub path: RequestPath<'p>,
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// The stage that a request goes to: by `{api}.execute-api.…` in its host and the stage's name, or by mount.
+    pub fn locate<'s, 'p>(&'s self, host: Option<&str>, path: RequestPath<'p>) -> Option<StageMatch<'s, 'p>> {
+        if let Some(api) = host.and_then(api_in_host) {
+            return self.locate_in_api(api, path);
+        }
+        let mount = self.mounts.iter().find(|mount| mount.covers(path))?;
+        let (index, stage) = (mount.stage, self.stages.get(mount.stage)?);
+        Some(StageMatch { index, stage, path: path.below(mount.segments.len()) })
+    }
+
+    fn locate_in_api<'s, 'p>(&'s self, api: &str, path: RequestPath<'p>) -> Option<StageMatch<'s, 'p>> {
+        let first = path::next_segment(path.behind_slash()).map(|(segment, _)| path::decode(segment));
+        let mut stages = self.stages.iter().enumerate().filter(|(_, stage)| stage.api.eq_ignore_ascii_case(api));
+        let named = stages.clone().find(|(_, stage)| first.as_deref() == Some(&stage.name));
+        let (index, stage, below) = match named {
+            Some((index, stage)) => (index, stage, 1),
+            None => stages.find(|(_, stage)| &*stage.name == "$default").map(|(index, stage)| (index, stage, 0))?,
+        };
+        Some(StageMatch { index, stage, path: path.below(below) })
+    }
+}
+
+/// The API's id in a default address `{id}.execute-api.{suffix}`.
+fn api_in_host(host: &str) -> Option<&str> {
+    let (api, rest) = host.split_once('.')?;
+    let label = rest.split(['.', ':']).next()?;
+    label.eq_ignore_ascii_case("execute-api").then_some(api)
+}
+
+// === impl JwksUrl ===
+
+impl JwksUrl {
+    /// Splits a URL.
+    pub fn parse(url: &str) -> Result<Self, JwksUrlError> {
+        let uri = OriginUri::parse(url)?;
+        let mut target = String::new();
+        if !uri.write_path(&|_| None, &mut target) {
+            return Err(JwksUrlError::HasVariables);
+        }
+        if uri.has_query() {
+            target.push('?');
+            if !uri.write_query(&|_| None, &mut target) {
+                return Err(JwksUrlError::HasVariables);
+            }
+        }
+        let origin = OriginSpec::of(&uri, None, None);
+        if !origin.tls && !origin.is_local() {
+            return Err(JwksUrlError::Insecure);
+        }
+        Ok(Self { origin, target })
+    }
+}
+
+// === impl OriginSpec ===
+
+impl OriginSpec {
+    /// The origin of a URI; roots and name to verify count for TLS only.
+    pub fn of(uri: &OriginUri, roots: Option<&std::path::Path>, server_name: Option<&str>) -> Self {
+        let tls = uri.scheme() == Scheme::Https;
+        Self {
+            tls,
+            host: uri.host().to_owned(),
+            port: uri.port(),
+            roots: roots.filter(|_| tls).map(Into::into),
+            server_name: server_name.filter(|_| tls).map(ToOwned::to_owned),
+        }
+    }
+
+    /// Whether it is this machine.
+    pub fn is_local(&self) -> bool {
+        match self.host.parse::<std::net::IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
+        }
+    }
+}
+
+// === impl Mount ===
+
+impl Mount {
+    pub(crate) fn new(mount: &str, stage: usize) -> Self {
+        let segments = mount.split('/').filter(|segment| !segment.is_empty()).map(Into::into).collect();
+        Self { segments, stage }
+    }
+
+    fn covers(&self, path: RequestPath<'_>) -> bool {
+        let mut rest = Some(path.behind_slash());
+        self.segments.iter().all(|wanted| {
+            let Some((segment, behind)) = rest.and_then(path::next_segment) else { return false };
+            rest = behind;
+            path::decode(segment) == **wanted
+        })
+    }
+}
+
+// === impl Stage ===
+
+impl Stage {
+    /// `arn:aws:execute-api:{region}:{account}:{api}`.
+    pub fn api_arn(&self) -> String {
+        let Self { region, account, api, .. } = self;
+        format!("arn:aws:execute-api:{region}:{account}:{api}")
+    }
+}
