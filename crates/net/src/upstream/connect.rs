@@ -34,11 +34,9 @@ async fn open(origin: &Origin, until: Instant) -> Result<Stream, UpstreamError> 
     let addresses = origin.addresses().await?;
     let plain = open_any(&addresses, until)
         .await
-        .map_err(|error| UpstreamError::Connect(error.kind()))?;
+        .map_err(|error| connect_error(&error))?;
     // A head and its body are one write already; waiting for an acknowledgement would only cost time.
-    plain
-        .set_nodelay(true)
-        .map_err(|error| UpstreamError::Connect(error.kind()))?;
+    plain.set_nodelay(true).map_err(|error| connect_error(&error))?;
     match origin.secure() {
         None => Ok(Stream::Plain(plain)),
         Some(Secure { tls, server_name }) => {
@@ -64,4 +62,12 @@ async fn open_any(addresses: &[SocketAddr], until: Instant) -> io::Result<TcpStr
         }
     }
     Err(last)
+}
+
+/// An address may use up its share, or the system its patience, just before our own timeout: that is the same fact.
+fn connect_error(error: &io::Error) -> UpstreamError {
+    match error.kind() {
+        io::ErrorKind::TimedOut => UpstreamError::ConnectTimeout,
+        kind => UpstreamError::Connect(kind),
+    }
 }

@@ -91,10 +91,7 @@ impl Origin {
         // Not `Authority::port`: that takes a port out of range for none.
         let port = match text.strip_prefix(host) {
             Some("") => Some(port),
-            Some(rest) => rest
-                .strip_prefix(':')
-                .and_then(|digits| digits.parse().ok())
-                .filter(|port| *port != 0),
+            Some(rest) => rest.strip_prefix(':').and_then(port_number),
             None => None, // user information stands in front of the host
         };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -174,4 +171,12 @@ impl Origin {
             .filter(|resolved| Instant::now() < resolved.until)
             .map(|resolved| Arc::clone(&resolved.addresses))
     }
+}
+
+/// Digits alone: `str::parse` takes `+80` too.
+fn port_number(text: &str) -> Option<u16> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().filter(|port| *port != 0)
 }

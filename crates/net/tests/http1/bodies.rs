@@ -23,7 +23,10 @@ fn decode(mut decoder: Decoder, pieces: &[&[u8]]) -> Result<(Vec<u8>, usize), De
     Ok((body, input.len()))
 }
 
-fn chunked(text: &str) -> Result<(String, usize), DecodeFault> {
+/// A body and how many bytes are left behind it.
+type Read = Result<(String, usize), DecodeFault>;
+
+fn chunked(text: &str) -> Read {
     let whole = decode(Decoder::request(RequestFraming::Chunked), &[text.as_bytes()]);
     let bytes: Vec<_> = text.as_bytes().chunks(1).collect();
     assert_eq!(
@@ -38,7 +41,7 @@ fn chunked(text: &str) -> Result<(String, usize), DecodeFault> {
 fn chunks_are_accepted_or_refused_for_the_right_reason() {
     use DecodeFault::{ChunkEnd, ChunkExtension, ChunkSize, Trailers, Truncated};
     let ok = |text: &str| Ok((text.to_owned(), 0));
-    let cases: &[(&str, Result<(String, usize), DecodeFault>)] = &[
+    let cases: &[(&str, Read)] = &[
         ("0\r\n\r\n", ok("")),
         ("5\r\nhello\r\n0\r\n\r\n", ok("hello")),
         ("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", ok("hello world")),

@@ -17,6 +17,8 @@ fn headers(fields: &[(&str, &str)]) -> HeaderMap {
         .collect()
 }
 
+type Fields = &'static [(&'static str, &'static str)];
+
 const LENGTH: &str = "content-length";
 const CODING: &str = "transfer-encoding";
 
@@ -26,7 +28,7 @@ fn requests() {
     use RequestFraming::{Chunked, Length};
     let new = Version::HTTP_11;
     let old = Version::HTTP_10;
-    let cases: &[(Version, &[(&str, &str)], Result<RequestFraming, FramingFault>)] = &[
+    let cases: &[(Version, Fields, Result<RequestFraming, FramingFault>)] = &[
         (new, &[], Ok(RequestFraming::None)),
         (new, &[(LENGTH, "0")], Ok(Length(0))),
         (new, &[(LENGTH, "5")], Ok(Length(5))),
@@ -69,7 +71,7 @@ fn requests() {
 #[test]
 fn responses() {
     use ResponseFraming::{Chunked, Length, None, UntilClose};
-    let cases: &[(Method, u16, &[(&str, &str)], Result<ResponseFraming, FramingFault>)] = &[
+    let cases: &[(Method, u16, Fields, Result<ResponseFraming, FramingFault>)] = &[
         (Method::GET, 200, &[(LENGTH, "5")], Ok(Length(5))),
         (Method::GET, 200, &[(CODING, "chunked")], Ok(Chunked)),
         (Method::GET, 200, &[], Ok(UntilClose)),

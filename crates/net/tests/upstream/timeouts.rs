@@ -1,11 +1,12 @@
 //! Origins that do nothing. What is waited for here is the timeout itself, so it is short.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_net::BodyError;
 use portcullis_net::upstream::{Call, Origin, OriginTls, Roots, UpstreamError};
+use socket2::{Domain, Socket, Type};
 use tokio::time::Instant;
 
 use crate::origin::{Step, send, serve};
@@ -95,6 +96,30 @@ async fn connections_that_do_not_come_about() {
     let error = client.call(&plain(address), get()).await.unwrap_err();
     assert_eq!(error, UpstreamError::Connect(std::io::ErrorKind::ConnectionRefused));
     assert_eq!((client.stats().opened(), client.stats().failed()), (0, 2));
+}
+
+#[tokio::test]
+async fn an_address_that_does_not_even_refuse() {
+    // With a backlog of none, the kernel drops what asks for a connection while one is waiting to be accepted.
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    let _waiting = std::net::TcpStream::connect(address).unwrap();
+    let origin = Arc::new(Origin::http(&address.to_string()).unwrap().with_connect_timeout(SHORT));
+    assert_eq!(
+        client().call(&origin, get()).await.unwrap_err(),
+        UpstreamError::ConnectTimeout
+    );
+    // The call's own deadline ends it too.
+    let call = Call {
+        deadline: Instant::now() + SHORT,
+        ..get()
+    };
+    assert_eq!(
+        client().call(&plain(address), call).await.unwrap_err(),
+        UpstreamError::ConnectTimeout
+    );
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use portcullis_net::BodyError;
 use portcullis_net::upstream::{Origin, OriginError, OriginTls, Roots, TlsFault, TlsSettingsError, UpstreamError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{HandshakeKind, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -146,6 +146,34 @@ async fn the_wrong_root_name_or_time_is_refused() {
         .call(&Arc::new(Origin::https(&address.to_string(), public).unwrap()), get())
         .await;
     assert_eq!(outcome.unwrap_err(), UpstreamError::Tls(TlsFault::CertificateUntrusted));
+}
+
+#[tokio::test]
+async fn sessions_are_resumed() {
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server("127.0.0.1", false)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = origin(listener.local_addr().unwrap(), &authority.pem(), None);
+    let client = client();
+    for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let serve = async {
+            let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                .await
+                .unwrap();
+            stream.flush().await.unwrap();
+            stream.get_ref().1.handshake_kind()
+        };
+        let (kind, answer) = tokio::join!(serve, client.call(&target, get()));
+        answer.unwrap();
+        // A retried hello is a full handshake too.
+        assert_eq!(
+            kind == Some(HandshakeKind::Resumed),
+            expected == HandshakeKind::Resumed,
+            "{kind:?}"
+        );
+    }
 }
 
 #[tokio::test]
