@@ -50,7 +50,8 @@ pub struct Document {
 pub struct Operation {
     /// Where the operation begins.
     pub place: Place,
-    /// The path template as written: `/pets/{petId}`, `/{proxy+}`, `/$default`.
+    /// The path template as written, without a trailing slash: `/pets/{petId}`, `/{proxy+}`, `/$default`. Its syntax is
+    /// checked: single slashes, no dot segments, parameters fill their segments, only the last may be greedy.
     pub resource: String,
     /// The verb; `None` for `x-amazon-apigateway-any-method`.
     pub verb: Option<Verb>,

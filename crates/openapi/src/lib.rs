@@ -13,6 +13,7 @@ mod extensions;
 mod fields;
 pub mod fuzzing;
 mod gateway_response;
+mod http_proxy;
 mod integration;
 mod mock;
 mod read;

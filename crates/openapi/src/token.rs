@@ -63,25 +63,32 @@ pub(crate) fn read(scheme: &Fields<'_>, settings: &Fields<'_>, reader: &mut Read
         let message = settings.says("`secretEncoding` is neither `base64` nor `raw`");
         report.error(&encoding.place, "wrong-value", message, "write `base64` or `raw`");
     }
+    let bearer_prefix = settings.flag("bearerPrefix", report).map(|flag| flag.value);
+    let require_expiry = settings.flag("requireExpiry", report).is_none_or(|flag| flag.value);
+    let validation_expression = settings.text("identityValidationExpression", report);
+    let issuer = settings.text("issuer", report);
+    let audiences = settings.texts("audience", report);
+    let leeway_s = settings.number("leewayInSeconds", 0..=LEEWAY_S_MAX, "out-of-range", report);
+    let principal_claim = settings.text("principal", report);
+    let policy = policy(settings, reader);
+    // Last, so that everything above is reported beside it.
     let (header, is_bearer) = header?;
     Some(TokenAuthorizer {
         header,
-        bearer_prefix: settings
-            .flag("bearerPrefix", report)
-            .map_or(is_bearer, |flag| flag.value),
+        bearer_prefix: bearer_prefix.unwrap_or(is_bearer),
         algorithms,
         secrets,
         secret_encoding,
         jwks,
-        validation_expression: settings.text("identityValidationExpression", report),
-        issuer: settings.text("issuer", report),
-        audiences: settings.texts("audience", report),
-        leeway_s: settings.number("leewayInSeconds", 0..=LEEWAY_S_MAX, "out-of-range", report),
-        require_expiry: settings.flag("requireExpiry", report).is_none_or(|flag| flag.value),
-        principal_claim: settings.text("principal", report),
+        validation_expression,
+        issuer,
+        audiences,
+        leeway_s,
+        require_expiry,
+        principal_claim,
         bindings,
         deny_list,
-        policy: policy(settings, reader),
+        policy,
     })
 }
 

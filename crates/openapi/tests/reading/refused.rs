@@ -241,6 +241,11 @@ const REST_CASES: Cases = &[
     ("      type: apiKey\n", "      type: http\n      scheme: basic\n"),
     ("      type: apiKey\n", "      type: oauth2\n"),
     ("      name: Authorization\n", "      name: Authori zation\n"),
+    (
+        "      in: header\n      x-amazon-apigateway-authtype: custom\n",
+        "      in: cookie\n      x-amazon-apigateway-authtype: [custom]\n",
+    ),
+    ("      in: header\n", ""),
     // Validators.
     (
         "x-amazon-apigateway-api-key-source: HEADER\n",
@@ -324,6 +329,14 @@ const REST_CASES: Cases = &[
     (
         "          integration.request.path.petId: method.request.path.petId",
         "          integration.request.path.petId: [a]",
+    ),
+    (
+        "        type: http_proxy\n        httpMethod: ANY\n        uri: https://${stageVariables.origin}/pets/{petId}\n        requestParameters:\n          integration.request.path.petId: method.request.path.petId\n",
+        "        credentials: arn\n        requestParameters: []\n",
+    ),
+    (
+        "        uri: https://${stageVariables.origin}/pets/{petId}\n        requestParameters:\n",
+        "        uri: ''\n        requestParameters:\n          integration.request.header.a: true\n",
     ),
     // Mocks.
     ("{application/json: '{\"statusCode\": 204}'}", "{}"),
