@@ -79,7 +79,7 @@ pub(super) async fn send<IO: Link, R: Receipt>(
     receipt: R,
     worker: &Worker,
 ) -> Outcome {
-    let counter = Counter::new(receipt);
+    let mut counter = Counter::new(receipt);
     let (parts, body) = response.into_parts();
     if let Body::Tunnel(tunnel) = body {
         return upgrade(wire, parts.status, &parts.headers, tunnel, counter).await;
@@ -93,28 +93,45 @@ pub(super) async fn send<IO: Link, R: Receipt>(
     let mut outbox = Outbox::new();
     head(outbox.text(), asked, parts.status, &parts.headers, plan);
     let written = match (plan.framing, body) {
-        (Framing::None, _) => flush(wire, outbox, 0, counter).await,
-        (_, Body::Empty) => flush(wire, outbox, 0, counter).await,
+        (Framing::None, _) | (_, Body::Empty) => flush(wire, &mut outbox).await,
         (_, Body::Full(bytes)) => {
             let length = bytes.len() as u64;
             outbox.push(bytes, false);
-            flush(wire, outbox, length, counter).await
+            let written = flush(wire, &mut outbox).await;
+            if written.is_ok() {
+                counter.flushed(length);
+            }
+            written
         }
-        (framing, body) => stream(wire, outbox, framing, body, counter).await,
+        (framing, body) => stream(wire, &mut outbox, framing, body, &mut counter).await,
     };
     match written {
-        Ok(()) if plan.is_kept => Outcome::Kept,
-        Ok(()) => Outcome::Closing,
+        Ok(()) => {
+            counter.complete();
+            if plan.is_kept { Outcome::Kept } else { Outcome::Closing }
+        }
         Err(fault) => {
-            match fault {
-                Fault::Write(WriteFault::Gone) => {}
-                Fault::Write(WriteFault::TimedOut) => worker.stats().count_timeout(),
-                Fault::Body => worker.stats().count_broken(),
-            }
-            if plan.framing == Framing::UntilClose || fault == Fault::Write(WriteFault::TimedOut) {
+            break_off(wire, &mut outbox, plan.framing, fault, worker).await;
+            Outcome::Broken // only now is the receipt told: who waits for it finds all counters counted
+        }
+    }
+}
+
+/// Makes a broken answer look broken to the client: what was framed goes out without its end, what was not ends in a reset.
+async fn break_off<IO: Link>(wire: &Shared<IO>, outbox: &mut Outbox, framing: Framing, fault: Fault, worker: &Worker) {
+    match fault {
+        Fault::Write(WriteFault::Gone) => {}
+        Fault::Write(WriteFault::TimedOut) => {
+            worker.stats().count_timeout();
+            lock(wire).link.reset_on_close(); // it does not read: the system need not try any longer
+        }
+        Fault::Body => {
+            worker.stats().count_broken();
+            if framing == Framing::UntilClose {
                 lock(wire).link.reset_on_close();
+            } else {
+                let _ = flush(wire, outbox).await; // it is broken with or without these bytes
             }
-            Outcome::Broken
         }
     }
 }
@@ -185,28 +202,20 @@ fn head(output: &mut BytesMut, asked: Asked, status: StatusCode, headers: &Heade
     encode::end_of_head(output);
 }
 
-/// Writes all that waits, the end of an answer with `body_bytes` of body.
-async fn flush<IO: Link, R: Receipt>(
-    wire: &Shared<IO>,
-    mut outbox: Outbox,
-    body_bytes: u64,
-    mut counter: Counter<R>,
-) -> Result<(), Fault> {
-    poll_fn(|context| lock(wire).poll_send(context, &mut outbox))
+/// Writes all that waits.
+async fn flush<IO: Link>(wire: &Shared<IO>, outbox: &mut Outbox) -> Result<(), Fault> {
+    poll_fn(|context| lock(wire).poll_send(context, outbox))
         .await
-        .map_err(Fault::Write)?;
-    counter.flushed(body_bytes);
-    counter.complete();
-    Ok(())
+        .map_err(Fault::Write)
 }
 
 /// Writes a body as it comes: what is there goes out together, and nothing is held back while more is waited for.
 async fn stream<IO: Link, R: Receipt>(
     wire: &Shared<IO>,
-    mut outbox: Outbox,
+    outbox: &mut Outbox,
     framing: Framing,
     mut body: Body,
-    mut counter: Counter<R>,
+    counter: &mut Counter<R>,
 ) -> Result<(), Fault> {
     let mut pushed = 0_u64;
     let mut is_ended = false;
@@ -218,7 +227,7 @@ async fn stream<IO: Link, R: Receipt>(
                     Poll::Ready(Some(Ok(frame))) => {
                         let data = frame.into_data().unwrap_or_default(); // trailers are not forwarded
                         pushed += data.len() as u64;
-                        push(&mut outbox, data, framing, pushed)?;
+                        push(outbox, data, framing, pushed)?;
                         is_ended = body.is_end_stream();
                     }
                     Poll::Ready(None) => is_ended = true,
@@ -226,11 +235,11 @@ async fn stream<IO: Link, R: Receipt>(
                     Poll::Pending => is_pending = true,
                 }
                 if is_ended {
-                    finish(&mut outbox, framing, pushed)?;
+                    finish(outbox, framing, pushed)?;
                 }
             }
             if !outbox.is_empty() {
-                match lock(wire).poll_send(context, &mut outbox) {
+                match lock(wire).poll_send(context, outbox) {
                     Poll::Ready(Ok(())) => counter.flushed(pushed),
                     Poll::Ready(Err(fault)) => return Poll::Ready(Err(Fault::Write(fault))),
                     Poll::Pending => return Poll::Pending,
@@ -244,9 +253,7 @@ async fn stream<IO: Link, R: Receipt>(
             }
         }
     })
-    .await?;
-    counter.complete();
-    Ok(())
+    .await
 }
 
 fn push(outbox: &mut Outbox, data: Bytes, framing: Framing, pushed: u64) -> Result<(), Fault> {
