@@ -195,12 +195,21 @@ fn behind_one(text: &str) -> Option<&str> {
 impl fmt::Display for Segment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => formatter.write_str(text),
-            Self::Mixed(pieces) => pieces
-                .iter()
-                .try_for_each(|piece| formatter.write_str(piece.as_deref().unwrap_or("?"))),
+            Self::Text(text) => escape(text, formatter),
+            Self::Mixed(pieces) => pieces.iter().try_for_each(|piece| match piece {
+                Some(text) => escape(text, formatter),
+                None => formatter.write_str("?"),
+            }),
         }
     }
+}
+
+/// Wildcards that stand for themselves, as documents write them.
+fn escape(text: &str, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    text.chars().try_for_each(|found| match found {
+        '*' | '?' => write!(formatter, "${{{found}}}"),
+        _ => write!(formatter, "{found}"),
+    })
 }
 
 #[cfg(test)]

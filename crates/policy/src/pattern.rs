@@ -274,6 +274,11 @@ impl ArnPattern {
             },
         }
     }
+
+    /// Whether `text` stands literally in one of the fields.
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        matches!(self, Self::Fields(fields) if fields.iter().any(|field| field.contains(text)))
+    }
 }
 
 fn is_arn(text: &str) -> bool {

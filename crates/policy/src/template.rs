@@ -41,11 +41,14 @@ pub struct PolicyTemplate {
 /// Why a template gives no policy. None holds a claim's value, but [`TemplateError::Policy`] may quote one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
+    /// A claim inside of an ARN that is compared field by field holds a colon and would reach into the next field.
+    #[error("the claim `{0}` holds a colon, which would reach into another field of the ARN")]
+    ColonInClaim(String),
     /// A claim's value is empty, which would widen the pattern around it.
     #[error("the claim `{0}` is empty")]
     EmptyClaim(String),
-    /// A `${claims.` without a name and a closing brace.
-    #[error("`{0}` holds a malformed claim reference: write `${{claims.NAME}}`")]
+    /// A `${claims.` without a name and a closing brace, or behind a `$` that the claim could make a variable of.
+    #[error("`{0}` holds a malformed claim reference: write `${{claims.NAME}}`, and `${{$}}` for a `$` in front of it")]
     MalformedClaim(String),
     /// A claim where none may stand.
     #[error("a claim cannot stand in `{0}`: use it in `Resource`, `NotResource` or a condition's value")]
@@ -64,12 +67,25 @@ pub enum TemplateError {
     VersionTooOld,
 }
 
-/// Where a string of the document stands.
+/// Where a claim stands.
 #[derive(Clone, Copy)]
-enum Position {
-    /// A value of this operator.
-    Condition(Operator),
+struct Position {
+    kind: Kind,
+    /// Whether there is nothing else in the string.
+    is_whole: bool,
+}
+
+/// What the string that a claim stands in is compared with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Address,
+    Arn,
+    Bytes,
+    Flag,
+    Number,
     Resource,
+    Text,
+    Time,
 }
 
 const MARK: &str = "${claims.";
@@ -101,7 +117,10 @@ impl PolicyTemplate {
         let text = |name: &str, position: Position| match claim(name) {
             None => Err(TemplateError::MissingClaim(name.to_owned())),
             Some(text) if text.is_empty() => Err(TemplateError::EmptyClaim(name.to_owned())),
-            Some(text) => Ok(position.literal(&text)),
+            Some(text) if position.kind == Kind::Arn && !position.is_whole && text.contains(':') => {
+                Err(TemplateError::ColonInClaim(name.to_owned()))
+            }
+            Some(text) => Ok(position.kind.literal(&text)),
         };
         Ok(Policy::from_value(&self.fill(&text)?)?)
     }
@@ -132,12 +151,12 @@ fn fill_statement(statement: &Value, claim: &Claim<'_>) -> Result<Value, Templat
         return without_claims("Statement", statement);
     };
     map_members(members, |name, value| match (name, value) {
-        ("Resource" | "NotResource", _) => fill_values(value, Position::Resource, claim),
+        ("Resource" | "NotResource", _) => fill_values(value, Kind::Resource, claim),
         ("Condition", Value::Object(operators)) => {
             map_members(operators, |name, keys| match (Operation::parse(name), keys) {
                 (Some(operation), Value::Object(keys)) => {
-                    let position = Position::Condition(operation.operator);
-                    map_members(keys, |_, values| fill_values(values, position, claim))
+                    let kind = Kind::of(operation.operator);
+                    map_members(keys, |_, values| fill_values(values, kind, claim))
                 }
                 _ => without_claims(name, keys),
             })
@@ -146,12 +165,12 @@ fn fill_statement(statement: &Value, claim: &Claim<'_>) -> Result<Value, Templat
     })
 }
 
-fn fill_values(value: &Value, position: Position, claim: &Claim<'_>) -> Result<Value, TemplateError> {
+fn fill_values(value: &Value, kind: Kind, claim: &Claim<'_>) -> Result<Value, TemplateError> {
     match value {
-        Value::String(text) => fill_text(text, position, claim).map(|text| Value::String(text.into_owned())),
+        Value::String(text) => fill_text(text, kind, claim).map(|text| Value::String(text.into_owned())),
         Value::Array(list) => {
             let each = list.iter().map(|value| match value {
-                Value::String(_) => fill_values(value, position, claim),
+                Value::String(_) => fill_values(value, kind, claim),
                 other => without_claims("a list", other),
             });
             each.collect::<Result<_, _>>().map(Value::Array)
@@ -160,7 +179,7 @@ fn fill_values(value: &Value, position: Position, claim: &Claim<'_>) -> Result<V
     }
 }
 
-fn fill_text<'a>(text: &'a str, position: Position, claim: &Claim<'_>) -> Result<Cow<'a, str>, TemplateError> {
+fn fill_text<'a>(text: &'a str, kind: Kind, claim: &Claim<'_>) -> Result<Cow<'a, str>, TemplateError> {
     let Some((mut before, mut rest)) = text.split_once(MARK) else {
         return Ok(Cow::Borrowed(text));
     };
@@ -170,13 +189,14 @@ fn fill_text<'a>(text: &'a str, position: Position, claim: &Claim<'_>) -> Result
         out.push_str(before);
         let (name, behind) = rest.split_once('}').ok_or_else(malformed)?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:/-".contains(&byte);
-        if name.is_empty() || !name.bytes().all(allowed) {
+        if name.is_empty() || !name.bytes().all(allowed) || before.ends_with('$') {
             return Err(malformed());
         }
-        if !position.is_text() && (text.len() != MARK.len() + name.len() + 1) {
+        let is_whole = text.len() == MARK.len() + name.len() + 1;
+        if !is_whole && !kind.is_text() {
             return Err(TemplateError::PartialClaim(text.to_owned()));
         }
-        out.push_str(&claim(name, position)?);
+        out.push_str(&claim(name, Position { kind, is_whole })?);
         match behind.split_once(MARK) {
             Some(next) => (before, rest) = next,
             None => {
@@ -210,75 +230,66 @@ fn without_claims(name: &str, value: &Value) -> Result<Value, TemplateError> {
 // === impl Position ===
 
 impl Position {
-    /// Whether claims may stand among other text.
-    fn is_text(self) -> bool {
-        self.kind() == Kind::Text
-    }
-
-    /// A claim's value in the document's grammar, meaning itself.
-    fn literal(self, claim: &str) -> String {
-        match (self, self.kind()) {
-            (_, Kind::Address | Kind::Bytes | Kind::Flag | Kind::Number | Kind::Time) => claim.to_owned(),
-            (Self::Resource, Kind::Text) => escape(&encode(claim)),
-            (Self::Condition(_), Kind::Text) => escape(claim),
-        }
-    }
-
-    /// A value that the operator can read.
+    /// A value that can be read.
     fn sample(self) -> &'static str {
-        match self.kind() {
+        match self.kind {
             Kind::Address => "192.0.2.1",
+            Kind::Arn if self.is_whole => "arn:aws:service:::sample",
             Kind::Bytes => "AA==",
             Kind::Flag => "true",
             Kind::Number => "0",
-            Kind::Text => "sample",
+            Kind::Arn | Kind::Resource | Kind::Text => "sample",
             Kind::Time => "1970-01-01",
         }
     }
+}
 
-    fn kind(self) -> Kind {
-        let Self::Condition(operator) = self else {
-            return Kind::Text;
-        };
+// === impl Kind ===
+
+impl Kind {
+    fn of(operator: Operator) -> Self {
         match operator {
-            Operator::IpAddress | Operator::NotIpAddress => Kind::Address,
-            Operator::BinaryEquals => Kind::Bytes,
-            Operator::Bool | Operator::Null => Kind::Flag,
+            Operator::IpAddress | Operator::NotIpAddress => Self::Address,
+            Operator::ArnEquals | Operator::ArnLike | Operator::ArnNotEquals | Operator::ArnNotLike => Self::Arn,
+            Operator::BinaryEquals => Self::Bytes,
+            Operator::Bool | Operator::Null => Self::Flag,
             Operator::NumericEquals
             | Operator::NumericGreaterThan
             | Operator::NumericGreaterThanEquals
             | Operator::NumericLessThan
             | Operator::NumericLessThanEquals
-            | Operator::NumericNotEquals => Kind::Number,
-            Operator::ArnEquals
-            | Operator::ArnLike
-            | Operator::ArnNotEquals
-            | Operator::ArnNotLike
-            | Operator::StringEquals
+            | Operator::NumericNotEquals => Self::Number,
+            Operator::StringEquals
             | Operator::StringEqualsIgnoreCase
             | Operator::StringLike
             | Operator::StringNotEquals
             | Operator::StringNotEqualsIgnoreCase
-            | Operator::StringNotLike => Kind::Text,
+            | Operator::StringNotLike => Self::Text,
             Operator::DateEquals
             | Operator::DateGreaterThan
             | Operator::DateGreaterThanEquals
             | Operator::DateLessThan
             | Operator::DateLessThanEquals
-            | Operator::DateNotEquals => Kind::Time,
+            | Operator::DateNotEquals => Self::Time,
         }
     }
-}
 
-/// What an operator compares.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Address,
-    Bytes,
-    Flag,
-    Number,
-    Text,
-    Time,
+    /// Whether claims may stand among other text.
+    fn is_text(self) -> bool {
+        match self {
+            Self::Arn | Self::Resource | Self::Text => true,
+            Self::Address | Self::Bytes | Self::Flag | Self::Number | Self::Time => false,
+        }
+    }
+
+    /// A claim's value in the document's grammar, meaning itself.
+    fn literal(self, claim: &str) -> String {
+        match self {
+            Self::Address | Self::Bytes | Self::Flag | Self::Number | Self::Time => claim.to_owned(),
+            Self::Arn | Self::Text => escape(claim),
+            Self::Resource => escape(&encode(claim)),
+        }
+    }
 }
 
 /// Writes the characters that are special in documents of version 2012-10-17 as variables for themselves.

@@ -158,8 +158,8 @@ fn has_variable_text(statement: &Statement) -> bool {
         || statement.conditions.iter().any(|condition| match &condition.values {
             Values::Equal(texts) | Values::EqualIgnoringCase(texts) => texts.iter().any(in_text),
             Values::Like(patterns) => patterns.iter().any(in_pattern),
-            Values::Arn(_)
-            | Values::Bool(_)
+            Values::Arn(patterns) => patterns.iter().any(|pattern| pattern.contains("${")),
+            Values::Bool(_)
             | Values::Bytes(_)
             | Values::Date(..)
             | Values::Network(_)
