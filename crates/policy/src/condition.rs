@@ -6,12 +6,14 @@ use portcullis_core::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    Context, KeyValue, date,
+    Context, KeyValue,
+    arn_pattern::ArnPattern,
+    date,
     decimal::Decimal,
     error::Fault,
     key::Key,
     operator::{Operation, Operator, Order, Quantifier},
-    pattern::{ArnPattern, Exact, Match, Parts, Pattern, Syntax},
+    pattern::{Exact, Match, Parts, Pattern, Syntax},
     statement::Verdict,
     value,
 };

@@ -9,6 +9,7 @@ use crate::{
     key::Key,
     operator::Operation,
     pattern::{Parts, Pattern, Syntax},
+    place::Place,
     statement::{Actions, Resources, Statement, Verdict},
 };
 
@@ -19,14 +20,6 @@ pub(crate) enum Kind<'a> {
     Identity,
     /// About everyone who calls this API.
     Resource { api_arn: &'a str },
-}
-
-/// A place in the document.
-#[derive(Clone, Copy)]
-enum Place<'a> {
-    Root,
-    Member(&'a Place<'a>, &'a str),
-    Item(&'a Place<'a>, usize),
 }
 
 /// What holds for all of the document.
@@ -303,31 +296,4 @@ fn strings<T>(value: &Value, place: Place<'_>, read: impl Fn(&str) -> Result<T, 
         read(text(value, place)?).map_err(|fault| place.error(fault))
     };
     each.map(read).collect()
-}
-
-// === impl Place ===
-
-impl Place<'_> {
-    fn error(self, fault: Fault) -> PolicyError {
-        let mut pointer = String::new();
-        self.write(&mut pointer);
-        PolicyError::new(pointer, fault)
-    }
-
-    /// RFC 6901 section 3.
-    fn write(self, pointer: &mut String) {
-        match self {
-            Self::Root => {}
-            Self::Member(parent, name) => {
-                parent.write(pointer);
-                pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-            }
-            Self::Item(parent, index) => {
-                parent.write(pointer);
-                pointer.push('/');
-                pointer.push_str(&index.to_string());
-            }
-        }
-    }
 }

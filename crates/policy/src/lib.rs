@@ -31,7 +31,9 @@
 //! | [`authorize()`] | how identity and resource policies are combined, and the [`Permit`] that comes of it |
 //! | [`template`] | documents with a token's claims in them |
 
+mod arn_pattern;
 mod authorize;
+mod claim;
 mod condition;
 mod date;
 mod decimal;
@@ -44,6 +46,7 @@ mod json;
 mod key;
 mod operator;
 mod pattern;
+mod place;
 mod policy;
 mod request;
 mod statement;

@@ -59,7 +59,7 @@ fn check(identity: char, resource: char, expected: Result<Option<Side>, (Side, b
     let outright = resource_policy
         .as_ref()
         .and_then(|policy| denied_outright(policy, &request));
-    let expected = (resource == 'D').then(|| Denial {
+    let expected = (resource == 'D').then_some(Denial {
         side: Side::Resource,
         explicit: true,
         statement: Some(place),
