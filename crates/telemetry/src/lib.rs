@@ -1,1 +1,10 @@
-//! Access log and metrics.
+//! What the gateway says about its work: an access log off the request path, and metrics.
+//!
+//! Invariants: nothing here ever makes a request wait. A log that cannot be written loses lines and counts them; a metric is
+//! a few additions to memory that one worker writes. Both are bounded whatever happens outside.
+
+pub mod access_log;
+pub mod metrics;
+
+pub use access_log::{AccessLog, Destination, LogBuffer};
+pub use metrics::{Metrics, RouteKey, RouteSeries};
