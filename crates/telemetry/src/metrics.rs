@@ -45,11 +45,11 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteKey {
     /// The API's id.
-    pub api: String,
+    pub api: Box<str>,
     /// The stage's name.
-    pub stage: String,
+    pub stage: Box<str>,
     /// The route's key: `GET /pets/{petId}`.
-    pub route: String,
+    pub route: Box<str>,
 }
 
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl Collector for Inner {
             .map(|(key, series)| (key.clone(), Arc::clone(series)))
             .collect();
         if Arc::strong_count(&self.other) > 1 {
-            let [api, stage, route] = [OTHER; 3].map(str::to_owned);
+            let [api, stage, route] = [OTHER; 3].map(Box::from);
             routes.push((RouteKey { api, stage, route }, Arc::clone(&self.other)));
         }
         route::encode(&routes, &mut encoder)?;

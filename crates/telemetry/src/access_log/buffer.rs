@@ -53,8 +53,8 @@ impl LogBuffer {
         Self { slot, shared }
     }
 
-    /// Appends a line, which `write` gives without a line break. Nothing is logged when it gives nothing; line breaks in it
-    /// become spaces, for what is logged as one line must read as one.
+    /// Appends a line, which `write` gives with or without a line break at its end. Nothing is logged when it gives nothing;
+    /// line breaks within become spaces, for what is logged as one line must read as one.
     ///
     /// When the buffer is full `write` is not called and the line counts as dropped. `write` must not log itself.
     pub fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
@@ -117,6 +117,9 @@ impl Lines {
     fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Appended {
         self.bytes.truncate(self.whole);
         write(&mut self.bytes);
+        if self.bytes.len() > self.whole && self.bytes.ends_with(b"\n") {
+            self.bytes.pop();
+        }
         let line = self.bytes.get_mut(self.whole..).unwrap_or_default();
         if line.is_empty() {
             return Appended::Nothing;
