@@ -1,0 +1,258 @@
+//! The proxies and the origin as child processes, each pinned to a core with a configuration made from `bench/peers`.
+
+use std::{
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use portcullis_testkit::ReservedPort;
+
+use crate::{
+    cpu::Tree,
+    failure::{Failure, Outcome, While as _},
+    row::{Peer, Row},
+    token::Keys,
+};
+
+/// Where things are and which cores they get.
+pub(crate) struct Setting {
+    /// `bench/out`, absolute.
+    pub(crate) directory: PathBuf,
+    /// The gateway's binary.
+    pub(crate) gateway: PathBuf,
+    /// The core of the proxy under measurement.
+    pub(crate) proxy_core: usize,
+    /// The core of load and origin.
+    pub(crate) load_core: usize,
+    /// What the origin answers.
+    pub(crate) body: String,
+}
+
+/// A running child, ended by its id when dropped.
+pub(crate) struct Running {
+    child: Child,
+    name: &'static str,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Where it writes its access log.
+    pub(crate) log: PathBuf,
+    _port: ReservedPort, // nobody else gets the port while the child has it
+}
+
+/// How long a child may take to listen.
+const START_MAX: Duration = Duration::from_secs(20);
+
+/// Starts the origin.
+pub(crate) fn start_origin(setting: &Setting) -> Outcome<Running> {
+    let port = ReservedPort::new();
+    let origin_port = port.number().to_string();
+    let body = setting.body.replace('"', "\\\"");
+    let values = [("origin_port", origin_port.as_str()), ("body", &body)];
+    let file = configure(setting, "origin.conf", include_str!("../peers/origin.conf"), &values)?;
+    let log = setting.directory.join("origin.log");
+    start(
+        "the origin",
+        setting,
+        setting.load_core,
+        nginx(&setting.directory, &file),
+        port,
+        log,
+    )
+}
+
+/// Starts a proxy in front of the origin with what `row` asks for.
+pub(crate) fn start_peer(
+    peer: Peer,
+    row: Row,
+    keys: Option<&Keys>,
+    origin: SocketAddr,
+    setting: &Setting,
+) -> Outcome<Running> {
+    let (port, metrics) = (ReservedPort::new(), ReservedPort::new());
+    let (own, origin) = (port.number().to_string(), origin.port().to_string());
+    let metrics_port = metrics.number().to_string();
+    let algorithm = row.algorithm().map_or("", |algorithm| algorithm.as_str());
+    let (haproxy_key, portcullis_keys) = keys.map_or(("", ""), |keys| (&keys.haproxy, &keys.portcullis));
+    let values = [
+        ("port", own.as_str()),
+        ("origin_port", &origin),
+        ("metrics_port", &metrics_port),
+        ("algorithm", algorithm),
+        ("key", haproxy_key),
+        ("keys", portcullis_keys),
+    ];
+    let make = |name: &str, template: &str| configure(setting, name, template, &values);
+    let (log, command) = match (peer, keys.is_some()) {
+        (Peer::Nginx, _) => {
+            let file = make("nginx.conf", include_str!("../peers/nginx.conf"))?;
+            ("nginx.log", nginx(&setting.directory, &file))
+        }
+        (Peer::Haproxy, false) => (
+            "haproxy.log",
+            haproxy(&make("haproxy-plain.cfg", include_str!("../peers/haproxy-plain.cfg"))?),
+        ),
+        (Peer::Haproxy, true) => (
+            "haproxy.log",
+            haproxy(&make("haproxy-token.cfg", include_str!("../peers/haproxy-token.cfg"))?),
+        ),
+        (Peer::Portcullis, false) => {
+            make("portcullis-plain.yaml", include_str!("../peers/portcullis-plain.yaml"))?;
+            let file = make("portcullis-plain.toml", include_str!("../peers/portcullis-plain.toml"))?;
+            ("portcullis-access.log", portcullis(&setting.gateway, &file))
+        }
+        (Peer::Portcullis, true) => {
+            make("portcullis-token.yaml", include_str!("../peers/portcullis-token.yaml"))?;
+            let file = make("portcullis-token.toml", include_str!("../peers/portcullis-token.toml"))?;
+            ("portcullis-access.log", portcullis(&setting.gateway, &file))
+        }
+    };
+    let log = setting.directory.join(log);
+    start(peer.name(), setting, setting.proxy_core, command, port, log)
+}
+
+fn nginx(directory: &Path, file: &Path) -> Vec<String> {
+    let log = directory.join("nginx-start.log");
+    ["nginx", "-p", &text(directory), "-e", &text(&log), "-c", &text(file)]
+        .map(ToOwned::to_owned)
+        .to_vec()
+}
+
+fn haproxy(file: &Path) -> Vec<String> {
+    ["haproxy", "-db", "-f", &text(file)]
+        .map(ToOwned::to_owned)
+        .to_vec()
+}
+
+fn portcullis(binary: &Path, file: &Path) -> Vec<String> {
+    [&text(binary), "serve", "--config", &text(file)]
+        .map(ToOwned::to_owned)
+        .to_vec()
+}
+
+/// Fills `{{name}}` in a template and writes it to `bench/out`.
+fn configure(setting: &Setting, name: &str, template: &str, values: &[(&str, &str)]) -> Outcome<PathBuf> {
+    let filled = template.replace("{{directory}}", &text(&setting.directory));
+    let filled = values.iter().fold(filled, |text, (name, value)| {
+        text.replace(&format!("{{{{{name}}}}}"), value)
+    });
+    if filled.contains("{{") {
+        return Err(Failure::new(format!("{name} has a name that nobody fills in")));
+    }
+    let path = setting.directory.join(name);
+    fs::write(&path, filled).doing(format!("writing {}", path.display()))?;
+    Ok(path)
+}
+
+/// Starts a command on a core, its output in files, and waits until it listens.
+fn start(
+    name: &'static str,
+    setting: &Setting,
+    core: usize,
+    command: Vec<String>,
+    port: ReservedPort,
+    log: PathBuf,
+) -> Outcome<Running> {
+    // A line-by-line log of an earlier run would be counted again.
+    let _ = fs::remove_file(&log);
+    let errors = setting.directory.join(format!("{name}.stderr"));
+    let stdout = if name == Peer::Haproxy.name() {
+        Stdio::from(create(&log)?)
+    } else {
+        Stdio::null()
+    };
+    let path = std::env::var("PATH").unwrap_or_default();
+    let child = Command::new("taskset")
+        .args(["-c", &core.to_string()])
+        .args(&command)
+        .env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin"))
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(create(&errors)?)
+        .spawn()
+        .doing(format!("starting {name}"))?;
+    let mut running = Running {
+        child,
+        name,
+        address: port.address(),
+        log,
+        _port: port,
+    };
+    let until = Instant::now() + START_MAX;
+    while TcpStream::connect(running.address).is_err() {
+        let ended = running.child.try_wait().doing(format!("waiting for {name}"))?;
+        if ended.is_some() || Instant::now() > until {
+            let said = fs::read_to_string(&errors).unwrap_or_default();
+            return Err(Failure::new(format!("{name} does not listen; it said:\n{said}")));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(running)
+}
+
+fn create(path: &Path) -> Outcome<File> {
+    File::create(path).doing(format!("writing {}", path.display()))
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Its processes.
+    pub(crate) fn tree(&self) -> Outcome<Tree> {
+        Tree::of(self.child.id())
+    }
+
+    /// Sends one request on a connection of its own: status and body.
+    pub(crate) fn ask(&self, token: Option<&str>) -> Outcome<(u16, Vec<u8>)> {
+        let doing = || format!("asking {}", self.name);
+        let mut stream = TcpStream::connect(self.address).doing(doing())?;
+        stream.set_read_timeout(Some(START_MAX)).doing(doing())?;
+        let token = token.map_or_else(String::new, |token| format!("Approov-Token: {token}\r\n"));
+        let head = "GET /example.json HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n";
+        stream
+            .write_all(format!("{head}{token}\r\n").as_bytes())
+            .doing(doing())?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).doing(doing())?;
+        let status = answer
+            .get(9..12)
+            .and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
+        let head_end = memchr::memmem::find(&answer, b"\r\n\r\n").map(|end| end + 4);
+        match (status, head_end) {
+            (Some(status), Some(head_end)) => Ok((status, answer.split_off(head_end))),
+            _ => Err(Failure::new(format!("{} gave no answer of HTTP/1.1", self.name))),
+        }
+    }
+
+    /// Ends it in order and returns the lines of its access log.
+    pub(crate) fn stop(mut self) -> Outcome<usize> {
+        let id = self.child.id().to_string();
+        let doing = || format!("ending {}", self.name);
+        let killed = Command::new("sh")
+            .args(["-c", "kill -s TERM \"$1\"", "kill", &id])
+            .status()
+            .doing(doing())?;
+        if !killed.success() {
+            return Err(Failure::new(format!("{} has ended by itself", self.name)));
+        }
+        self.child.wait().doing(doing())?;
+        let log = fs::read(&self.log).unwrap_or_default();
+        Ok(memchr::memchr_iter(b'\n', &log).count())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
