@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    Policy, PolicyError, STATEMENTS_MAX, VALUES_MAX,
+    Policy, PolicyError, QUESTION_MARKS_MAX, STATEMENTS_MAX, VALUES_MAX,
     condition::{Condition, Values},
     error::Fault,
+    json,
     key::Key,
     operator::Operation,
     pattern::{Parts, Pattern, Syntax},
@@ -35,6 +36,10 @@ type Result<T, E = PolicyError> = std::result::Result<T, E>;
 /// Compiles a document, or names the first place that cannot be honoured.
 pub(crate) fn read(document: &Value, kind: Kind<'_>) -> Result<Policy> {
     let root = Place::Root;
+    match json::question_marks(document) {
+        0..=QUESTION_MARKS_MAX => {}
+        count => return Err(root.error(Fault::TooManyQuestionMarks(count))),
+    }
     let members = object(document, root)?;
     known_members(members, root, &["Version", "Id", "Statement"])?;
     for name in ["Version", "Id"] {

@@ -67,6 +67,9 @@ pub enum Fault {
     /// The document is larger than [`DOCUMENT_BYTES_MAX`](crate::DOCUMENT_BYTES_MAX).
     #[error("the document has {0} bytes")]
     TooManyBytes(usize),
+    /// More `?` than [`QUESTION_MARKS_MAX`](crate::QUESTION_MARKS_MAX).
+    #[error("there are {0} question marks")]
+    TooManyQuestionMarks(usize),
     /// More statements than [`STATEMENTS_MAX`](crate::STATEMENTS_MAX).
     #[error("there are {0} statements")]
     TooManyStatements(usize),
@@ -148,6 +151,7 @@ impl Fault {
                 "write `\"Principal\": \"*\"` and narrow the statement by conditions: callers here are not principals of an Amazon account"
             }
             Self::TooManyBytes(_) => "at most 65536 are read; use patterns, or several policies",
+            Self::TooManyQuestionMarks(_) => "at most 500 are read; use `*`",
             Self::TooManyStatements(_) => "at most 200 are read; put what has the same effect into one",
             Self::TooManyValues(_) => "at most 1000 are read; use patterns",
             Self::UnknownEffect(_) => "write `Allow` or `Deny`",

@@ -5,7 +5,7 @@ use std::fmt;
 /// A compiled pattern: segments with any run of characters between them.
 ///
 /// Each segment is taken at the first place where it fits, and that place is never reconsidered, so that matching is
-/// linear in the text (times the longest segment where that holds a `?`) however many stars there are.
+/// linear in the text however many stars there are; each `?` may cost one more pass, which is why documents limit them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Glob {
     head: Segment,

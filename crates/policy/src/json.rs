@@ -31,6 +31,16 @@ pub(crate) fn compact_bytes(value: &Value) -> usize {
     }
 }
 
+/// How often `?` stands in the strings of `value`.
+pub(crate) fn question_marks(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.matches('?').count(),
+        Value::Array(list) => list.iter().map(question_marks).sum(),
+        Value::Object(members) => members.values().map(question_marks).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
 struct Strict(Value);
 
 struct StrictVisitor;

@@ -65,5 +65,7 @@ pub use warning::PolicyWarning;
 pub const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
 /// The most statements in a document.
 pub const STATEMENTS_MAX: usize = 200;
+/// The most `?` in a document's strings: each may cost a pass over the text that is matched, as no other symbol does.
+pub const QUESTION_MARKS_MAX: usize = 500;
 /// The most values in one list: actions, resources, or the values of a condition key.
 pub const VALUES_MAX: usize = 1000;

@@ -331,6 +331,9 @@ fn sizes_are_limited() {
         "/Statement/0/Condition/NumericEquals/a:b",
         Fault::TooManyValues(1001),
     );
+    let marks = |count| json!({"Id": "?", "Statement": {"Effect": "Deny", "Action": "*", "Resource": ["*", "*?".repeat(count)]}});
+    accepted(&marks(499));
+    refused(&marks(500), "", Fault::TooManyQuestionMarks(501));
     let bytes = |count: usize| json!({"Id": "x".repeat(count), "Statement": []});
     let frame = bytes(0).to_string().len();
     accepted(&bytes(65_536 - frame));
