@@ -46,6 +46,9 @@ mod tests {
         let prefix = MethodArn::stage_prefix("eu-west-1", "123456789012", "proxy", "TEST");
         let arn = |raw| MethodArn::new(&prefix, "GET", RequestPath::parse(raw).unwrap()).to_string();
         assert_eq!(arn("/"), "arn:aws:execute-api:eu-west-1:123456789012:proxy/TEST/GET/");
-        assert_eq!(arn("/pets/a%2fb"), "arn:aws:execute-api:eu-west-1:123456789012:proxy/TEST/GET/pets/a%2Fb");
+        assert_eq!(
+            arn("/pets/a%2fb"),
+            "arn:aws:execute-api:eu-west-1:123456789012:proxy/TEST/GET/pets/a%2Fb"
+        );
     }
 }

@@ -64,7 +64,9 @@ impl Timestamp {
 
     /// Parses an RFC 3339 date and time with an offset (`2026-11-20T00:00:00Z`).
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>().ok().map(|time| Self(time.as_microsecond()))
+        text.parse::<jiff::Timestamp>()
+            .ok()
+            .map(|time| Self(time.as_microsecond()))
     }
 
     /// As RFC 3339 in UTC with whole seconds: `2026-11-20T00:00:00Z`.
@@ -99,14 +101,22 @@ mod tests {
         assert_eq!(time.to_rfc3339(), "2019-05-28T12:30:02Z");
         assert_eq!(time.to_clf(), "28/May/2019:12:30:02 +0000");
         assert_eq!(time.to_http_date(), "Tue, 28 May 2019 12:30:02 GMT");
-        assert_eq!(Timestamp::parse_rfc3339("2019-05-28T12:30:02+02:00").unwrap().unix_seconds(), 1_559_039_402);
+        assert_eq!(
+            Timestamp::parse_rfc3339("2019-05-28T12:30:02+02:00")
+                .unwrap()
+                .unix_seconds(),
+            1_559_039_402
+        );
         assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
     }
 
     #[test]
     fn rounds_down_before_the_epoch() {
         assert_eq!(Timestamp::from_unix_micros(-1).unix_seconds(), -1);
-        assert_eq!(Timestamp::from_unix_seconds(i64::MAX).plus_seconds(1).unix_micros(), i64::MAX);
+        assert_eq!(
+            Timestamp::from_unix_seconds(i64::MAX).plus_seconds(1).unix_micros(),
+            i64::MAX
+        );
     }
 
     proptest::proptest! {

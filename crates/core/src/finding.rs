@@ -53,7 +53,11 @@ impl Place {
 
     /// The source as a whole.
     pub fn whole(source: impl Into<Arc<str>>) -> Self {
-        Self { source: source.into(), line: 0, column: 0 }
+        Self {
+            source: source.into(),
+            line: 0,
+            column: 0,
+        }
     }
 }
 
@@ -73,9 +77,19 @@ impl fmt::Display for Place {
 impl fmt::Display for Finding {
     /// `proxy.yaml:12:5: error: message [code]` and, on a second line, the remedy.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { place, severity, code, message, remedy } = self;
+        let Self {
+            place,
+            severity,
+            code,
+            message,
+            remedy,
+        } = self;
         write!(formatter, "{place}: {severity}: {message} [{code}]")?;
-        if remedy.is_empty() { Ok(()) } else { write!(formatter, "\n    {remedy}") }
+        if remedy.is_empty() {
+            Ok(())
+        } else {
+            write!(formatter, "\n    {remedy}")
+        }
     }
 }
 
@@ -99,13 +113,25 @@ impl Findings {
     /// Adds an error.
     pub fn error(&mut self, place: Place, code: &'static str, message: impl Into<String>, remedy: impl Into<String>) {
         let (message, remedy) = (message.into(), remedy.into());
-        self.0.push(Finding { place, severity: Severity::Error, code, message, remedy });
+        self.0.push(Finding {
+            place,
+            severity: Severity::Error,
+            code,
+            message,
+            remedy,
+        });
     }
 
     /// Adds a warning.
     pub fn warn(&mut self, place: Place, code: &'static str, message: impl Into<String>, remedy: impl Into<String>) {
         let (message, remedy) = (message.into(), remedy.into());
-        self.0.push(Finding { place, severity: Severity::Warning, code, message, remedy });
+        self.0.push(Finding {
+            place,
+            severity: Severity::Warning,
+            code,
+            message,
+            remedy,
+        });
     }
 
     /// Adds all of `other`.
@@ -152,7 +178,12 @@ mod tests {
     #[test]
     fn prints_place_message_and_remedy() {
         let mut findings = Findings::new();
-        findings.error(Place::new("a.yaml".into(), 3, 7), "unknown-key", "`foo` is unknown", "did you mean `bar`?");
+        findings.error(
+            Place::new("a.yaml".into(), 3, 7),
+            "unknown-key",
+            "`foo` is unknown",
+            "did you mean `bar`?",
+        );
         findings.warn(Place::whole("a.yaml"), "logging-off", "no access log", "");
         assert!(findings.has_errors());
         let text: Vec<_> = findings.sorted().iter().map(ToString::to_string).collect();

@@ -61,8 +61,14 @@ mod tests {
 
     #[test]
     fn is_a_uuid_of_version_4() {
-        assert_eq!(RequestId::from_bits(0, 0).as_str(), "00000000-0000-4000-8000-000000000000");
-        assert_eq!(RequestId::from_bits(u64::MAX, u64::MAX).as_str(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(
+            RequestId::from_bits(0, 0).as_str(),
+            "00000000-0000-4000-8000-000000000000"
+        );
+        assert_eq!(
+            RequestId::from_bits(u64::MAX, u64::MAX).as_str(),
+            "ffffffff-ffff-4fff-bfff-ffffffffffff"
+        );
         assert_eq!(
             RequestId::from_bits(0x0123_4567_89ab_cdef, 0x0123_4567_89ab_cdef).as_str(),
             "01234567-89ab-4def-8123-456789abcdef"

@@ -82,10 +82,16 @@ impl<'a> RequestPath<'a> {
         for _ in 0..segments {
             rest = rest[1..].find('/').map_or("", |at| &rest[1 + at..]);
             if rest.is_empty() {
-                return Self { raw: "/", has_escapes: false };
+                return Self {
+                    raw: "/",
+                    has_escapes: false,
+                };
             }
         }
-        Self { raw: rest, has_escapes: self.has_escapes }
+        Self {
+            raw: rest,
+            has_escapes: self.has_escapes,
+        }
     }
 
     /// The reading in ARNs, without the leading slash.
@@ -163,11 +169,19 @@ fn check_segment(segment: &str) -> Result<(), PathError> {
     let decoded = String::from_utf8(decode_bytes(segment)).map_err(|_| PathError::NotUtf8)?;
     // Some origins decode before they split, and some drop `;parameters`; a dot segment to any of them is one to us.
     let is_dot = |piece: &str| matches!(piece.split(';').next(), Some("." | ".."));
-    if decoded.split(['/', '\\']).any(is_dot) { Err(PathError::DotSegment) } else { Ok(()) }
+    if decoded.split(['/', '\\']).any(is_dot) {
+        Err(PathError::DotSegment)
+    } else {
+        Ok(())
+    }
 }
 
 fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     if bytes.get(at) != Some(&b'%') {
         return None;
     }
@@ -182,7 +196,10 @@ fn is_unreserved(byte: u8) -> bool {
 /// RFC 3986 section 3.3: `pchar` and the slash, without `%`.
 fn is_path_byte(byte: u8) -> bool {
     is_unreserved(byte)
-        || matches!(byte, b'/' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+        || matches!(
+            byte,
+            b'/' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+        )
 }
 
 #[cfg(test)]
@@ -225,14 +242,31 @@ mod tests {
 
     #[test]
     fn accepts_the_twins() {
-        for raw in ["/", "/a/b", "/a/...", "/a/.b", "/a/b..", "/%2f", "/caf%C3%A9", "/a//b/", "/a;x=1", "/@connections/:id"] {
+        for raw in [
+            "/",
+            "/a/b",
+            "/a/...",
+            "/a/.b",
+            "/a/b..",
+            "/%2f",
+            "/caf%C3%A9",
+            "/a//b/",
+            "/a;x=1",
+            "/@connections/:id",
+        ] {
             assert!(RequestPath::parse(raw).is_ok(), "{raw}");
         }
     }
 
     #[test]
     fn arn_reading_is_normal() {
-        let cases = [("/", ""), ("/pets/a1", "pets/a1"), ("/a%2fb", "a%2Fb"), ("/%41%7e/", "A~/"), ("/caf%c3%a9", "caf%C3%A9")];
+        let cases = [
+            ("/", ""),
+            ("/pets/a1", "pets/a1"),
+            ("/a%2fb", "a%2Fb"),
+            ("/%41%7e/", "A~/"),
+            ("/caf%c3%a9", "caf%C3%A9"),
+        ];
         for (raw, arn) in cases {
             assert_eq!(RequestPath::parse(raw).unwrap().in_arn(), arn);
         }
@@ -240,8 +274,18 @@ mod tests {
 
     #[test]
     fn below_a_mount_the_rest_is_as_received() {
-        for (raw, segments, rest) in [("/a/b%2Fc/", 1, "/b%2Fc/"), ("/a", 1, "/"), ("/a/", 1, "/"), ("/a/b", 0, "/a/b"), ("/a//b", 1, "//b")] {
-            assert_eq!(RequestPath::parse(raw).unwrap().below(segments).as_received(), rest, "{raw}");
+        for (raw, segments, rest) in [
+            ("/a/b%2Fc/", 1, "/b%2Fc/"),
+            ("/a", 1, "/"),
+            ("/a/", 1, "/"),
+            ("/a/b", 0, "/a/b"),
+            ("/a//b", 1, "//b"),
+        ] {
+            assert_eq!(
+                RequestPath::parse(raw).unwrap().below(segments).as_received(),
+                rest,
+                "{raw}"
+            );
         }
     }
 

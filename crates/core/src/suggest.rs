@@ -4,8 +4,13 @@
 /// less. The first of equals.
 pub fn closest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let allowed = (written.chars().count() / 3).min(2);
-    let distances = candidates.into_iter().map(|candidate| (distance(written, candidate), candidate));
-    distances.filter(|(edits, _)| *edits <= allowed).min_by_key(|(edits, _)| *edits).map(|(_, candidate)| candidate)
+    let distances = candidates
+        .into_iter()
+        .map(|candidate| (distance(written, candidate), candidate));
+    distances
+        .filter(|(edits, _)| *edits <= allowed)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
 }
 
 /// ` (did you mean …?)`, or nothing when no candidate is near.

@@ -17,8 +17,15 @@ pub enum Verb {
 
 impl Verb {
     /// All of them, in alphabetical order; `ALL[verb as usize] == verb`.
-    pub const ALL: [Self; 7] =
-        [Self::Delete, Self::Get, Self::Head, Self::Options, Self::Patch, Self::Post, Self::Put];
+    pub const ALL: [Self; 7] = [
+        Self::Delete,
+        Self::Get,
+        Self::Head,
+        Self::Options,
+        Self::Patch,
+        Self::Post,
+        Self::Put,
+    ];
 
     /// From the request line's method, which is case-sensitive (RFC 9110 section 9.1).
     pub fn parse(method: &str) -> Option<Self> {

@@ -24,8 +24,8 @@ use crate::{
     gateway_response::GatewayResponses,
     router::{RouteConflict, Router},
     snapshot::{
-        AccessLogSpec, ApiKind, Authorizer, Integration, KeySource, LogDestination, Mount, OriginSpec, Protection, Route,
-        Snapshot, Stage,
+        AccessLogSpec, ApiKind, Authorizer, Integration, KeySource, LogDestination, Mount, OriginSpec, Protection,
+        Route, Snapshot, Stage,
     },
 };
 
@@ -73,7 +73,9 @@ pub fn compile(sources: &[ApiSource], previous: Option<&Snapshot>) -> (Option<Sn
     for api in sources {
         for stage in &api.stages {
             if let Some(compiled) = compile_stage(api, stage, previous, &mut findings) {
-                snapshot.mounts.push(Mount::new(&stage.mount.value, snapshot.stages.len()));
+                snapshot
+                    .mounts
+                    .push(Mount::new(&stage.mount.value, snapshot.stages.len()));
                 snapshot.stages.push(compiled);
             }
         }
@@ -81,7 +83,9 @@ pub fn compile(sources: &[ApiSource], previous: Option<&Snapshot>) -> (Option<Sn
     }
     check_mounts(sources, &mut findings);
     // The longest mount first, so that the first that covers a path is the most specific one.
-    snapshot.mounts.sort_by_key(|mount| std::cmp::Reverse(mount.segments.len()));
+    snapshot
+        .mounts
+        .sort_by_key(|mount| std::cmp::Reverse(mount.segments.len()));
     let findings = findings.sorted();
     ((!findings.has_errors()).then_some(snapshot), findings)
 }
@@ -94,7 +98,11 @@ fn compile_stage(
 ) -> Option<Stage> {
     let document = &api.document;
     let arn_prefix = MethodArn::stage_prefix(&api.region, &api.account, &api.id, &source.name);
-    let mut parts = Parts { api, stage: source, origins: Vec::new() };
+    let mut parts = Parts {
+        api,
+        stage: source,
+        origins: Vec::new(),
+    };
     let authorizers = compile_authorizers(api, findings);
     let mut router = Router::new(document.kind);
     let mut routes = Vec::new();
@@ -137,7 +145,9 @@ struct Parts<'a> {
 
 fn compile_authorizers(api: &ApiSource, findings: &mut Findings) -> Vec<(String, Option<Authorizer>)> {
     let given = api.document.authorizers.iter();
-    given.map(|(name, given)| (name.clone(), authorizer::compile(given, &api.directory, findings))).collect()
+    given
+        .map(|(name, given)| (name.clone(), authorizer::compile(given, &api.directory, findings)))
+        .collect()
 }
 
 fn compile_route(
@@ -157,7 +167,10 @@ fn compile_route(
                 findings.error(security.place.clone(), "authorizer-unknown", message, remedy);
                 return None;
             };
-            Protection::Authorizer { index, scopes: security.scopes.iter().map(|scope| scope.as_str().into()).collect() }
+            Protection::Authorizer {
+                index,
+                scopes: security.scopes.iter().map(|scope| scope.as_str().into()).collect(),
+            }
         }
     };
     let integration = integration::compile(operation, &key, parts, findings)?;
@@ -175,7 +188,11 @@ fn route_key(operation: &Operation) -> String {
     if operation.is_default_route {
         return "$default".to_owned();
     }
-    format!("{} {}", operation.verb.map_or("ANY", |verb| verb.as_str()), operation.resource)
+    format!(
+        "{} {}",
+        operation.verb.map_or("ANY", |verb| verb.as_str()),
+        operation.resource
+    )
 }
 
 fn add_route(router: &mut Router, operation: &Operation, index: usize, document: &Document, findings: &mut Findings) {
@@ -189,14 +206,22 @@ fn add_route(router: &mut Router, operation: &Operation, index: usize, document:
     let (code, message, remedy) = match &conflict {
         RouteConflict::Duplicate { first } => {
             let first = document.operations.get(*first).map_or(0, |first| first.place.line);
-            ("route-conflict", format!("{key} is described twice; first in line {first}"), "remove one of the two")
+            (
+                "route-conflict",
+                format!("{key} is described twice; first in line {first}"),
+                "remove one of the two",
+            )
         }
-        RouteConflict::ParameterNames { .. } => {
-            ("route-conflict", format!("{key}: {conflict}"), "give the parameter the same name in both paths")
-        }
-        RouteConflict::Template { .. } => {
-            ("path-template", format!("{key}: {conflict}"), "write `/text/{name}` or `/text/{name+}`")
-        }
+        RouteConflict::ParameterNames { .. } => (
+            "route-conflict",
+            format!("{key}: {conflict}"),
+            "give the parameter the same name in both paths",
+        ),
+        RouteConflict::Template { .. } => (
+            "path-template",
+            format!("{key}: {conflict}"),
+            "write `/text/{name}` or `/text/{name+}`",
+        ),
     };
     findings.error(operation.place.clone(), code, message, remedy);
 }
@@ -215,7 +240,12 @@ fn resource_policy(api: &ApiSource, findings: &mut Findings) -> Option<Policy> {
         }
         Err(error) => {
             let message = format!("the resource policy cannot be used: {error}");
-            findings.error(given.place.clone(), "policy-invalid", message, "mend `x-amazon-apigateway-policy`");
+            findings.error(
+                given.place.clone(),
+                "policy-invalid",
+                message,
+                "mend `x-amazon-apigateway-policy`",
+            );
             None
         }
     }
@@ -224,9 +254,15 @@ fn resource_policy(api: &ApiSource, findings: &mut Findings) -> Option<Policy> {
 fn access_log(source: &StageSource, kind: ApiKind, findings: &mut Findings) -> Option<AccessLogSpec> {
     let (destination, format) = source.access_log.as_ref()?;
     match LogTemplate::parse(&format.value, product(kind)) {
-        Ok(template) => Some(AccessLogSpec { destination: destination.clone(), template }),
+        Ok(template) => Some(AccessLogSpec {
+            destination: destination.clone(),
+            template,
+        }),
         Err(error) => {
-            let message = format!("the access log format of stage `{}` cannot be used: {error}", source.name);
+            let message = format!(
+                "the access log format of stage `{}` cannot be used: {error}",
+                source.name
+            );
             let remedy = "write `clf`, `json` or a line of `$context` variables";
             findings.error(format.place.clone(), "log-format", message, remedy);
             None
@@ -237,7 +273,10 @@ fn access_log(source: &StageSource, kind: ApiKind, findings: &mut Findings) -> O
 fn throttle(api: &ApiSource, source: &StageSource, previous: Option<&Snapshot>) -> Arc<TokenBucket> {
     let mut stages = previous.into_iter().flat_map(|snapshot| &snapshot.stages);
     let same = |stage: &&Stage| *stage.api == *api.id && *stage.name == *source.name;
-    match stages.find(same).filter(|stage| stage.throttle.rate() == source.throttle) {
+    match stages
+        .find(same)
+        .filter(|stage| stage.throttle.rate() == source.throttle)
+    {
         Some(stage) => Arc::clone(&stage.throttle),
         None => Arc::new(TokenBucket::new(source.throttle)),
     }
@@ -245,11 +284,19 @@ fn throttle(api: &ApiSource, source: &StageSource, previous: Option<&Snapshot>) 
 
 fn check_mounts(sources: &[ApiSource], findings: &mut Findings) {
     let mut taken: HashMap<&str, (&str, &str)> = HashMap::new();
-    for (api, stage) in sources.iter().flat_map(|api| api.stages.iter().map(move |stage| (api, stage))) {
+    for (api, stage) in sources
+        .iter()
+        .flat_map(|api| api.stages.iter().map(move |stage| (api, stage)))
+    {
         let mount = &stage.mount;
         if let Some((other, name)) = taken.insert(mount.value.trim_end_matches('/'), (&api.id, &stage.name)) {
             let message = format!("`{}` already leads to stage `{name}` of `{other}`", mount.value);
-            findings.error(mount.place.clone(), "duplicate-mount", message, "give each stage a `mount` of its own");
+            findings.error(
+                mount.place.clone(),
+                "duplicate-mount",
+                message,
+                "give each stage a `mount` of its own",
+            );
         }
     }
 }
@@ -285,6 +332,3 @@ impl Integration {
         }
     }
 }
-
-
-

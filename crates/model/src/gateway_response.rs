@@ -120,25 +120,35 @@ impl ResponseType {
     /// Status, message and error type when nothing is customised.
     pub const fn defaults(self) -> Defaults {
         const fn of(status: u16, message: Option<&'static str>, error_type: &'static str) -> Defaults {
-            Defaults { status, message, error_type }
+            Defaults {
+                status,
+                message,
+                error_type,
+            }
         }
         const INTERNAL: Option<&str> = Some("Internal server error");
         match self {
-            Self::AccessDenied => {
-                of(403, Some("User is not authorized to access this resource"), "AccessDeniedException")
-            }
+            Self::AccessDenied => of(
+                403,
+                Some("User is not authorized to access this resource"),
+                "AccessDeniedException",
+            ),
             Self::ApiConfigurationError => of(500, INTERNAL, "InternalServerErrorException"),
             Self::AuthorizerConfigurationError => of(500, None, "AuthorizerConfigurationException"),
             Self::AuthorizerFailure => of(500, None, "AuthorizerFailureException"),
             Self::BadRequestBody => of(400, Some("Invalid request body"), "BadRequestException"),
             Self::BadRequestParameters => of(400, Some("Bad request"), "BadRequestException"),
             Self::Default4xx | Self::Default5xx => of(0, None, ""),
-            Self::ExpiredToken => {
-                of(403, Some("The security token included in the request is expired"), "ExpiredTokenException")
-            }
-            Self::IntegrationFailure => {
-                of(504, Some("Network error communicating with endpoint"), "InternalServerErrorException")
-            }
+            Self::ExpiredToken => of(
+                403,
+                Some("The security token included in the request is expired"),
+                "ExpiredTokenException",
+            ),
+            Self::IntegrationFailure => of(
+                504,
+                Some("Network error communicating with endpoint"),
+                "InternalServerErrorException",
+            ),
             Self::IntegrationTimeout => of(504, Some("Endpoint request timed out"), "InternalServerErrorException"),
             Self::InvalidApiKey | Self::WafFiltered => of(403, Some("Forbidden"), "ForbiddenException"),
             Self::InvalidSignature => of(
@@ -146,13 +156,17 @@ impl ResponseType {
                 Some("The request signature we calculated does not match the signature you provided."),
                 "InvalidSignatureException",
             ),
-            Self::MissingAuthenticationToken => {
-                of(403, Some("Missing Authentication Token"), "MissingAuthenticationTokenException")
-            }
+            Self::MissingAuthenticationToken => of(
+                403,
+                Some("Missing Authentication Token"),
+                "MissingAuthenticationTokenException",
+            ),
             Self::QuotaExceeded => of(429, Some("Limit Exceeded"), "LimitExceededException"),
-            Self::RequestTooLarge => {
-                of(413, Some("HTTP content length exceeded 10485760 bytes."), "RequestTooLargeException")
-            }
+            Self::RequestTooLarge => of(
+                413,
+                Some("HTTP content length exceeded 10485760 bytes."),
+                "RequestTooLargeException",
+            ),
             Self::ResourceNotFound => of(404, Some("Not Found"), "ResourceNotFoundException"),
             Self::Throttled => of(429, Some("Too Many Requests"), "TooManyRequestsException"),
             Self::Unauthorized => of(401, Some("Unauthorized"), "UnauthorizedException"),
@@ -174,16 +188,32 @@ impl GatewayResponses {
         Self(custom)
     }
 
+    /// Whether nothing is customised.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The customisation for a response of `kind` that would have `status`: of its exact type, else of the default of its
     /// class. The second is the status to answer with (Amazon: a default with a status changes every type without its own).
     pub fn find(&self, kind: ResponseType, status: u16) -> (Option<&CustomResponse>, u16) {
-        let class = if status >= 500 { ResponseType::Default5xx } else { ResponseType::Default4xx };
-        let of = |wanted| self.0.iter().find(|(known, _)| *known == wanted).map(|(_, custom)| custom);
+        let class = if status >= 500 {
+            ResponseType::Default5xx
+        } else {
+            ResponseType::Default4xx
+        };
+        let of = |wanted| {
+            self.0
+                .iter()
+                .find(|(known, _)| *known == wanted)
+                .map(|(_, custom)| custom)
+        };
         if !kind.is_customizable() {
             return (None, status);
         }
         let (exact, default) = (of(kind), of(class));
-        let custom_status = exact.and_then(|custom| custom.status).or(default.and_then(|custom| custom.status));
+        let custom_status = exact
+            .and_then(|custom| custom.status)
+            .or(default.and_then(|custom| custom.status));
         (exact.or(default), custom_status.unwrap_or(status))
     }
 }
@@ -193,7 +223,11 @@ mod tests {
     use super::*;
 
     fn custom(status: Option<u16>) -> CustomResponse {
-        CustomResponse { status, headers: Vec::new(), templates: Vec::new() }
+        CustomResponse {
+            status,
+            headers: Vec::new(),
+            templates: Vec::new(),
+        }
     }
 
     #[test]

@@ -87,7 +87,11 @@ enum Segment<'t> {
 impl Router {
     /// An empty router with the precedence rules of `kind`.
     pub fn new(kind: ApiKind) -> Self {
-        Self { kind, root: Node::default(), default_route: None }
+        Self {
+            kind,
+            root: Node::default(),
+            default_route: None,
+        }
     }
 
     /// Adds a route by its path template; `None` as verb is `ANY`.
@@ -99,12 +103,16 @@ impl Router {
             node = match Segment::parse(text, is_last)? {
                 Segment::Static(text) => node.statics.entry(text.into()).or_default(),
                 Segment::Parameter(name) => {
-                    let slot = node.parameter.get_or_insert_with(|| Box::new((name.into(), Node::default())));
+                    let slot = node
+                        .parameter
+                        .get_or_insert_with(|| Box::new((name.into(), Node::default())));
                     same_name(&slot.0, name)?;
                     &mut slot.1
                 }
                 Segment::Greedy(name) => {
-                    let slot = node.greedy.get_or_insert_with(|| Box::new((name.into(), Methods::default())));
+                    let slot = node
+                        .greedy
+                        .get_or_insert_with(|| Box::new((name.into(), Methods::default())));
                     same_name(&slot.0, name)?;
                     return slot.1.add(verb, route);
                 }
@@ -125,7 +133,10 @@ impl Router {
     /// The route for a path below the stage's mount. `None` as verb is a method that `ANY` does not stand for.
     pub fn find<'s, 'p>(&'s self, path: RequestPath<'p>, verb: Option<Verb>) -> Option<RouteMatch<'s, 'p>> {
         let text = path.behind_slash();
-        let mut search = Search { verb, parameters: Vec::new() };
+        let mut search = Search {
+            verb,
+            parameters: Vec::new(),
+        };
         let found = verb.and_then(|_| match self.kind {
             ApiKind::Rest => search.first(&self.root, Some(text), true),
             ApiKind::Http => search
@@ -136,7 +147,10 @@ impl Router {
             search.parameters.clear();
         }
         let route = found.or(self.default_route)?;
-        Some(RouteMatch { route, parameters: Parameters(search.parameters) })
+        Some(RouteMatch {
+            route,
+            parameters: Parameters(search.parameters),
+        })
     }
 }
 
@@ -212,7 +226,11 @@ impl<'s, 'p> Search<'s, 'p> {
 }
 
 fn find_static<'s>(node: &'s Node, segment: &str) -> Option<&'s Node> {
-    if node.statics.is_empty() { None } else { node.statics.get(decode(segment).as_ref()) }
+    if node.statics.is_empty() {
+        None
+    } else {
+        node.statics.get(decode(segment).as_ref())
+    }
 }
 
 /// A parameter holds at least one character; an empty segment is left to a greedy one.
@@ -222,7 +240,13 @@ fn parameter_of<'s>(node: &'s Node, segment: &str) -> Option<(&'s str, &'s Node)
 }
 
 fn same_name(first: &str, name: &str) -> Result<(), RouteConflict> {
-    if first == name { Ok(()) } else { Err(RouteConflict::ParameterNames { sibling: first.to_owned() }) }
+    if first == name {
+        Ok(())
+    } else {
+        Err(RouteConflict::ParameterNames {
+            sibling: first.to_owned(),
+        })
+    }
 }
 
 // === impl Methods ===
@@ -251,9 +275,15 @@ impl Methods {
 
 impl<'t> Segment<'t> {
     fn parse(text: &'t str, is_last: bool) -> Result<Self, RouteConflict> {
-        let wrong = || RouteConflict::Template { segment: text.to_owned() };
+        let wrong = || RouteConflict::Template {
+            segment: text.to_owned(),
+        };
         let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
-            return if text.is_empty() || text.contains(['{', '}']) { Err(wrong()) } else { Ok(Self::Static(text)) };
+            return if text.is_empty() || text.contains(['{', '}']) {
+                Err(wrong())
+            } else {
+                Ok(Self::Static(text))
+            };
         };
         let (name, greedy) = inner.strip_suffix('+').map_or((inner, false), |name| (name, true));
         match (name.is_empty() || name.contains(['{', '}', '+']), greedy) {

@@ -317,18 +317,32 @@ impl Snapshot {
         }
         let mount = self.mounts.iter().find(|mount| mount.covers(path))?;
         let (index, stage) = (mount.stage, self.stages.get(mount.stage)?);
-        Some(StageMatch { index, stage, path: path.below(mount.segments.len()) })
+        Some(StageMatch {
+            index,
+            stage,
+            path: path.below(mount.segments.len()),
+        })
     }
 
     fn locate_in_api<'s, 'p>(&'s self, api: &str, path: RequestPath<'p>) -> Option<StageMatch<'s, 'p>> {
         let first = path::next_segment(path.behind_slash()).map(|(segment, _)| path::decode(segment));
-        let mut stages = self.stages.iter().enumerate().filter(|(_, stage)| stage.api.eq_ignore_ascii_case(api));
+        let mut stages = self
+            .stages
+            .iter()
+            .enumerate()
+            .filter(|(_, stage)| stage.api.eq_ignore_ascii_case(api));
         let named = stages.clone().find(|(_, stage)| first.as_deref() == Some(&stage.name));
         let (index, stage, below) = match named {
             Some((index, stage)) => (index, stage, 1),
-            None => stages.find(|(_, stage)| &*stage.name == "$default").map(|(index, stage)| (index, stage, 0))?,
+            None => stages
+                .find(|(_, stage)| &*stage.name == "$default")
+                .map(|(index, stage)| (index, stage, 0))?,
         };
-        Some(StageMatch { index, stage, path: path.below(below) })
+        Some(StageMatch {
+            index,
+            stage,
+            path: path.below(below),
+        })
     }
 }
 
@@ -391,14 +405,20 @@ impl OriginSpec {
 
 impl Mount {
     pub(crate) fn new(mount: &str, stage: usize) -> Self {
-        let segments = mount.split('/').filter(|segment| !segment.is_empty()).map(Into::into).collect();
+        let segments = mount
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .map(Into::into)
+            .collect();
         Self { segments, stage }
     }
 
     fn covers(&self, path: RequestPath<'_>) -> bool {
         let mut rest = Some(path.behind_slash());
         self.segments.iter().all(|wanted| {
-            let Some((segment, behind)) = rest.and_then(path::next_segment) else { return false };
+            let Some((segment, behind)) = rest.and_then(path::next_segment) else {
+                return false;
+            };
             rest = behind;
             path::decode(segment) == **wanted
         })
@@ -410,7 +430,9 @@ impl Mount {
 impl Stage {
     /// `arn:aws:execute-api:{region}:{account}:{api}`.
     pub fn api_arn(&self) -> String {
-        let Self { region, account, api, .. } = self;
+        let Self {
+            region, account, api, ..
+        } = self;
         format!("arn:aws:execute-api:{region}:{account}:{api}")
     }
 }

@@ -1,1 +1,32 @@
-//! The data plane: the request pipeline over a Snapshot.
+//! The data plane: requests led through the steps of one pipeline over an immutable snapshot.
+//!
+//! Read [`pipeline`](crate) first: `pipeline.rs` is the order of steps on one screen. Each step has a module of its own and
+//! returns evidence that later steps demand. Invariants: the order of steps is one function; nothing is forwarded without
+//! a permit and a lease; what a caller reads about a refusal and what the log says are two texts.
+
+mod answer;
+mod authenticate;
+mod authorize;
+mod gateway;
+mod integrate;
+pub mod keys;
+mod live;
+mod locate;
+mod origins;
+mod pipeline;
+mod receive;
+mod record;
+mod rejection;
+mod step;
+mod throttle;
+mod trace_id;
+
+pub use authenticate::{AuthorizerState, Caller, Verified};
+pub use gateway::{Gateway, Worker};
+pub use live::{Fixtures, Live, LiveError};
+pub use locate::{Located, Routed};
+pub use origins::OriginUnusable;
+pub use receive::{BODY_BYTES_MAX, HEADER_BYTES_MAX, Received, URI_BYTES_MAX};
+pub use record::Record;
+pub use rejection::{Facts, Party, Rejection, Retry};
+pub use step::{Observer, Step};

@@ -39,8 +39,10 @@ pub enum GatewayTemplateError {
         error: VariableError,
     },
     /// A directive or utility of the template language.
-    #[error("at byte {at}: `{written}` is template language, which gateway responses do not have: substitute \
-             `$context.…`, `$stageVariables.…` and `$method.request.…` only")]
+    #[error(
+        "at byte {at}: `{written}` is template language, which gateway responses do not have: substitute \
+             `$context.…`, `$stageVariables.…` and `$method.request.…` only"
+    )]
     TemplateLanguage {
         /// Where it stands.
         at: usize,
@@ -72,9 +74,15 @@ impl GatewayTemplate {
         if text.len() > TEMPLATE_BYTES_MAX {
             return Err(GatewayTemplateError::TooLong);
         }
-        let directive = DIRECTIVES.iter().filter_map(|word| text.find(word).map(|at| (at, *word))).min();
+        let directive = DIRECTIVES
+            .iter()
+            .filter_map(|word| text.find(word).map(|at| (at, *word)))
+            .min();
         if let Some((at, word)) = directive {
-            return Err(GatewayTemplateError::TemplateLanguage { at, written: word.to_owned() });
+            return Err(GatewayTemplateError::TemplateLanguage {
+                at,
+                written: word.to_owned(),
+            });
         }
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -128,22 +136,32 @@ fn parse_piece(text: &str, at: usize) -> Result<(Piece, usize), GatewayTemplateE
 fn parse_reference(text: &str, at: usize) -> Result<(Piece, usize), GatewayTemplateError> {
     if let Some(rest) = text.strip_prefix("context.") {
         let name = name_at(rest);
-        let variable = Variable::parse(name, Product::Rest)
-            .map_err(|error| GatewayTemplateError::Variable { at, error })?;
+        let variable =
+            Variable::parse(name, Product::Rest).map_err(|error| GatewayTemplateError::Variable { at, error })?;
         return Ok((Piece::Variable(variable), "context.".len() + name.len()));
     }
     if let Some(rest) = text.strip_prefix("stageVariables.") {
-        let end = rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).unwrap_or(rest.len());
+        let end = rest
+            .find(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
+            .unwrap_or(rest.len());
         let name = check_stage_variable(&rest[..end]).map_err(|_| GatewayTemplateError::StageVariable(at))?;
-        return Ok((Piece::Source(Source::StageVariable(name)), "stageVariables.".len() + end));
+        return Ok((
+            Piece::Source(Source::StageVariable(name)),
+            "stageVariables.".len() + end,
+        ));
     }
     if text.starts_with("method.request.") {
         let end = "method.".len() + name_at(&text["method.".len()..]).len();
         let source = parse_rest_source(&text[..end]).map_err(|_| GatewayTemplateError::Request(at))?;
         return Ok((Piece::Source(source), end));
     }
-    let end = text.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(text.len());
-    Err(GatewayTemplateError::TemplateLanguage { at, written: format!("${}", &text[..end]) })
+    let end = text
+        .find(|letter: char| !letter.is_ascii_alphanumeric())
+        .unwrap_or(text.len());
+    Err(GatewayTemplateError::TemplateLanguage {
+        at,
+        written: format!("${}", &text[..end]),
+    })
 }
 
 // === impl HeaderSource ===
@@ -162,7 +180,11 @@ impl HeaderSource {
                 let mut out = Vec::new();
                 let mut sink = Sink::new(&mut out, Escape::Plain);
                 values.write(variable, &mut sink);
-                if sink.is_written() { String::from_utf8(out).ok() } else { None }
+                if sink.is_written() {
+                    String::from_utf8(out).ok()
+                } else {
+                    None
+                }
             }
             source => values.source(source),
         }
@@ -198,17 +220,31 @@ mod tests {
 
     fn render(template: &str, escape: Escape) -> String {
         let mut out = Vec::new();
-        GatewayTemplate::parse(template).unwrap().render(&Values, escape, &mut out);
+        GatewayTemplate::parse(template)
+            .unwrap()
+            .render(&Values, escape, &mut out);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn substitutes() {
         let json = Escape::JsonString;
-        assert_eq!(render(r#"{"message":$context.error.messageString}"#, json), r#"{"message":"say \"no\""}"#);
-        assert_eq!(render(r#"{"m":"$context.error.message","id":"${context.requestId}"}"#, json), r#"{"m":"say \"no\"","id":"id-1"}"#);
-        assert_eq!(render(r#""$method.request.header.Origin" $stageVariables.env."#, json), r#""<Origin\">" ENV."#);
-        assert_eq!(render("$context.error.message $context.status", Escape::Plain), "say \"no\" ");
+        assert_eq!(
+            render(r#"{"message":$context.error.messageString}"#, json),
+            r#"{"message":"say \"no\""}"#
+        );
+        assert_eq!(
+            render(r#"{"m":"$context.error.message","id":"${context.requestId}"}"#, json),
+            r#"{"m":"say \"no\"","id":"id-1"}"#
+        );
+        assert_eq!(
+            render(r#""$method.request.header.Origin" $stageVariables.env."#, json),
+            r#""<Origin\">" ENV."#
+        );
+        assert_eq!(
+            render("$context.error.message $context.status", Escape::Plain),
+            "say \"no\" "
+        );
     }
 
     #[test]

@@ -115,9 +115,12 @@ impl LogTemplate {
             let at = text.len() - rest.len() + dollar;
             let (before, behind) = rest.split_at(dollar);
             in_quotes ^= quotes(before) % 2 == 1;
-            let name = name_at(behind.strip_prefix("$context.").ok_or(LogTemplateError::NotContext(at))?);
-            let variable =
-                Variable::parse(name, product).map_err(|error| LogTemplateError::Variable { at, error })?;
+            let name = name_at(
+                behind
+                    .strip_prefix("$context.")
+                    .ok_or(LogTemplateError::NotContext(at))?,
+            );
+            let variable = Variable::parse(name, product).map_err(|error| LogTemplateError::Variable { at, error })?;
             if !before.is_empty() {
                 pieces.push(Piece::Text(before.into()));
             }
@@ -128,9 +131,16 @@ impl LogTemplate {
         if !rest.is_empty() {
             pieces.push(Piece::Text(rest.into()));
         }
-        let template = Self { pieces, escape: if is_json { Escape::JsonString } else { Escape::LogLine } };
+        let template = Self {
+            pieces,
+            escape: if is_json { Escape::JsonString } else { Escape::LogLine },
+        };
         let names_request = |variable: &Variable| matches!(variable, Variable::RequestId | Variable::ExtendedRequestId);
-        if template.uses(names_request) { Ok(template) } else { Err(LogTemplateError::NoRequestId) }
+        if template.uses(names_request) {
+            Ok(template)
+        } else {
+            Err(LogTemplateError::NoRequestId)
+        }
     }
 }
 
@@ -167,14 +177,19 @@ mod tests {
 
     fn render(template: &str, path: &'static str) -> String {
         let mut out = Vec::new();
-        LogTemplate::parse(template, Product::Rest).unwrap().render(&Values(path), &mut out);
+        LogTemplate::parse(template, Product::Rest)
+            .unwrap()
+            .render(&Values(path), &mut out);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn renders_values_and_says_what_is_missing() {
         let cases = [
-            ("$context.requestId $context.status \"$context.path\"", "id-1 200 \"/a\\x22b\"\n"),
+            (
+                "$context.requestId $context.status \"$context.path\"",
+                "id-1 200 \"/a\\x22b\"\n",
+            ),
             ("$context.requestId.$context.status.", "id-1.200.\n"),
             ("$context.requestId $context.identity.user", "id-1 -\n"),
             (
@@ -200,10 +215,19 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be_honoured() {
         let error = |text: &str| LogTemplate::parse(text, Product::Rest).unwrap_err().to_string();
-        assert_eq!(error("$context.status"), "a log format must hold `$context.requestId` or `$context.extendedRequestId`");
-        assert_eq!(error("$context.requestId $input.body"), "at byte 19: only `$context.NAME` variables can be written here");
+        assert_eq!(
+            error("$context.status"),
+            "a log format must hold `$context.requestId` or `$context.extendedRequestId`"
+        );
+        assert_eq!(
+            error("$context.requestId $input.body"),
+            "at byte 19: only `$context.NAME` variables can be written here"
+        );
         assert_eq!(error("$context.requestId\n"), "at byte 18: a log format is one line");
-        assert_eq!(error("$context.requestId $context.statis"), "at byte 19: `$context.statis` is unknown (did you mean `status`?)");
+        assert_eq!(
+            error("$context.requestId $context.statis"),
+            "at byte 19: `$context.statis` is unknown (did you mean `status`?)"
+        );
         assert_eq!(error(&"x".repeat(3073)), "a log format has at most 3072 bytes");
     }
 

@@ -163,13 +163,20 @@ fn check_header(name: &str) -> Result<Box<str>, MappingError> {
 
 /// A token (RFC 9110 section 5.6.2).
 fn is_header_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// Names of parameters: what Amazon allows in mapping expressions.
 fn check_name(name: &str) -> Result<Box<str>, MappingError> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.$[]".contains(&byte);
-    if !name.is_empty() && name.bytes().all(fits) { Ok(name.into()) } else { Err(MappingError::Name(name.to_owned())) }
+    if !name.is_empty() && name.bytes().all(fits) {
+        Ok(name.into())
+    } else {
+        Err(MappingError::Name(name.to_owned()))
+    }
 }
 
 /// Names of stage variables: letters, digits and underscores, 64 at most.

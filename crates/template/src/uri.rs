@@ -101,7 +101,11 @@ impl UriTemplate {
 
     /// The names of its stage variables.
     pub fn stage_variables(&self) -> impl Iterator<Item = &str> {
-        self.text.split(VARIABLE).skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
+        self.text
+            .split(VARIABLE)
+            .skip(1)
+            .filter_map(|rest| rest.split_once('}'))
+            .map(|(name, _)| name)
     }
 
     /// Fills the stage variables in. One that is missing or empty is an error: it would silently change whom or what the
@@ -109,7 +113,9 @@ impl UriTemplate {
     pub fn resolve(&self, variables: &BTreeMap<String, String>) -> Result<OriginUri, UriError> {
         let text = self.substitute(&|name| {
             let value = variables.get(name).filter(|value| !value.is_empty());
-            value.map(|value| Cow::Borrowed(value.as_str())).ok_or_else(|| UriError::StageVariable(name.to_owned()))
+            value
+                .map(|value| Cow::Borrowed(value.as_str()))
+                .ok_or_else(|| UriError::StageVariable(name.to_owned()))
         })?;
         OriginUri::parse(&text)
     }
@@ -124,7 +130,11 @@ impl UriTemplate {
             rest = after;
         }
         out.push_str(rest);
-        if out.len() > URI_BYTES_MAX { Err(UriError::TooLong) } else { Ok(out) }
+        if out.len() > URI_BYTES_MAX {
+            Err(UriError::TooLong)
+        } else {
+            Ok(out)
+        }
     }
 }
 
@@ -149,7 +159,13 @@ impl OriginUri {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (host, port) = parse_authority(authority, scheme)?;
         let path = if path.is_empty() { "/" } else { path };
-        Ok(Self { scheme, host, port, path: pieces(path)?, query: pieces(query)? })
+        Ok(Self {
+            scheme,
+            host,
+            port,
+            path: pieces(path)?,
+            query: pieces(query)?,
+        })
     }
 
     /// How to speak to the origin.
@@ -253,7 +269,11 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(String, u16), Uri
         Some(rest) => {
             let (address, after) = rest.split_once(']').ok_or_else(bad_host)?;
             address.parse::<std::net::Ipv6Addr>().map_err(|_| bad_host())?;
-            let port = if after.is_empty() { None } else { Some(after.strip_prefix(':').ok_or_else(bad_host)?) };
+            let port = if after.is_empty() {
+                None
+            } else {
+                Some(after.strip_prefix(':').ok_or_else(bad_host)?)
+            };
             (address, port)
         }
         None => match authority.split_once(':') {
@@ -268,9 +288,11 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(String, u16), Uri
     }
     let port = match port {
         None => default,
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(|| UriError::Port(port.to_owned()))?
-        }
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(|| UriError::Port(port.to_owned()))?,
         Some(port) => return Err(UriError::Port(port.to_owned())),
     };
     Ok((host.to_ascii_lowercase(), port))
@@ -307,7 +329,10 @@ mod tests {
     use super::*;
 
     fn resolve(text: &str, variables: &[(&str, &str)]) -> Result<OriginUri, UriError> {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         UriTemplate::parse(text)?.resolve(&variables)
     }
 
@@ -329,10 +354,38 @@ mod tests {
         let cases: [(&str, &[(&str, &str)], Scheme, &str, u16, &str); 9] = [
             ("http://o/{proxy}", &[], Scheme::Http, "o", 80, "/a/b%2F&c"),
             ("https://O.Example:8443", &[], Scheme::Https, "o.example", 8443, "/"),
-            ("HTTPS://o?x={id}&y=1", &[], Scheme::Https, "o", 443, "/?x=a%2Fb%2F%26c&y=1"),
-            ("http://${stageVariables.origin}/{proxy}", &[("origin", "127.0.0.1:9000")], Scheme::Http, "127.0.0.1", 9000, "/a/b%2F&c"),
-            ("${stageVariables.all}", &[("all", "https://o/v2/{x}")], Scheme::Https, "o", 443, "/v2/a/b%2F&c"),
-            ("http://o/${stageVariables.v}/{p+}/", &[("v", "v1")], Scheme::Http, "o", 80, "/v1/a/b%2F&c/"),
+            (
+                "HTTPS://o?x={id}&y=1",
+                &[],
+                Scheme::Https,
+                "o",
+                443,
+                "/?x=a%2Fb%2F%26c&y=1",
+            ),
+            (
+                "http://${stageVariables.origin}/{proxy}",
+                &[("origin", "127.0.0.1:9000")],
+                Scheme::Http,
+                "127.0.0.1",
+                9000,
+                "/a/b%2F&c",
+            ),
+            (
+                "${stageVariables.all}",
+                &[("all", "https://o/v2/{x}")],
+                Scheme::Https,
+                "o",
+                443,
+                "/v2/a/b%2F&c",
+            ),
+            (
+                "http://o/${stageVariables.v}/{p+}/",
+                &[("v", "v1")],
+                Scheme::Http,
+                "o",
+                80,
+                "/v1/a/b%2F&c/",
+            ),
             ("http://[::1]:9000/a", &[], Scheme::Http, "::1", 9000, "/a"),
             ("http://o/{missing}", &[], Scheme::Http, "o", 80, "missing"),
             ("http://o/a?", &[], Scheme::Http, "o", 80, "/a"),
@@ -362,14 +415,24 @@ mod tests {
             ("http://o/{", UriError::Unbalanced),
             ("http://o/}", UriError::Unbalanced),
             ("http://o/{}", UriError::Unbalanced),
-            ("http://o/${stageVariables.a-b}", UriError::StageVariableName("a-b".into())),
+            (
+                "http://o/${stageVariables.a-b}",
+                UriError::StageVariableName("a-b".into()),
+            ),
             ("http://o/${stageVariables.a", UriError::Unbalanced),
             ("http://${stageVariables.gone}/", UriError::StageVariable("gone".into())),
-            ("http://${stageVariables.empty}/", UriError::StageVariable("empty".into())),
+            (
+                "http://${stageVariables.empty}/",
+                UriError::StageVariable("empty".into()),
+            ),
             ("${stageVariables.evil}", UriError::UserInfo),
         ];
         for (text, error) in cases {
-            assert_eq!(resolve(text, &[("empty", ""), ("evil", "http://a@b/")]), Err(error), "{text}");
+            assert_eq!(
+                resolve(text, &[("empty", ""), ("evil", "http://a@b/")]),
+                Err(error),
+                "{text}"
+            );
         }
     }
 

@@ -162,8 +162,16 @@ const NAMES: &[(&str, Variable, Known)] = &[
     ("authorize.latency", Variable::AuthorizeLatency, Rest),
     ("authorize.status", Variable::AuthorizeStatus, Rest),
     ("authorizer.error", Variable::AuthorizerError, Both),
-    ("authorizer.integrationLatency", Variable::AuthorizerIntegrationLatency, Rest),
-    ("authorizer.integrationStatus", Variable::AuthorizerIntegrationStatus, Both),
+    (
+        "authorizer.integrationLatency",
+        Variable::AuthorizerIntegrationLatency,
+        Rest,
+    ),
+    (
+        "authorizer.integrationStatus",
+        Variable::AuthorizerIntegrationStatus,
+        Both,
+    ),
     ("authorizer.latency", Variable::AuthorizerLatency, Both),
     ("authorizer.principalId", Variable::AuthorizerPrincipalId, Both),
     ("authorizer.requestId", Variable::AuthorizerRequestId, Both),
@@ -178,7 +186,11 @@ const NAMES: &[(&str, Variable, Known)] = &[
     ("error.message", Variable::ErrorMessage, Both),
     ("error.messageString", Variable::ErrorMessageString, Both),
     ("error.responseType", Variable::ErrorResponseType, Both),
-    ("error.validationErrorString", Variable::ErrorValidationErrorString, Rest),
+    (
+        "error.validationErrorString",
+        Variable::ErrorValidationErrorString,
+        Rest,
+    ),
     ("extendedRequestId", Variable::ExtendedRequestId, Both),
     ("httpMethod", Variable::HttpMethod, Both),
     ("identity.accessKey", Variable::IdentityAccessKey, Rest),
@@ -186,16 +198,52 @@ const NAMES: &[(&str, Variable, Known)] = &[
     ("identity.apiKey", Variable::IdentityApiKey, Rest),
     ("identity.apiKeyId", Variable::IdentityApiKeyId, Rest),
     ("identity.caller", Variable::IdentityCaller, Both),
-    ("identity.clientCert.clientCertPem", Variable::IdentityClientCertPem, Both),
-    ("identity.clientCert.issuerDN", Variable::IdentityClientCertIssuerDn, Both),
-    ("identity.clientCert.serialNumber", Variable::IdentityClientCertSerialNumber, Both),
-    ("identity.clientCert.subjectDN", Variable::IdentityClientCertSubjectDn, Both),
-    ("identity.clientCert.validity.notAfter", Variable::IdentityClientCertNotAfter, Both),
-    ("identity.clientCert.validity.notBefore", Variable::IdentityClientCertNotBefore, Both),
-    ("identity.cognitoAuthenticationProvider", Variable::IdentityCognitoAuthenticationProvider, Both),
-    ("identity.cognitoAuthenticationType", Variable::IdentityCognitoAuthenticationType, Both),
+    (
+        "identity.clientCert.clientCertPem",
+        Variable::IdentityClientCertPem,
+        Both,
+    ),
+    (
+        "identity.clientCert.issuerDN",
+        Variable::IdentityClientCertIssuerDn,
+        Both,
+    ),
+    (
+        "identity.clientCert.serialNumber",
+        Variable::IdentityClientCertSerialNumber,
+        Both,
+    ),
+    (
+        "identity.clientCert.subjectDN",
+        Variable::IdentityClientCertSubjectDn,
+        Both,
+    ),
+    (
+        "identity.clientCert.validity.notAfter",
+        Variable::IdentityClientCertNotAfter,
+        Both,
+    ),
+    (
+        "identity.clientCert.validity.notBefore",
+        Variable::IdentityClientCertNotBefore,
+        Both,
+    ),
+    (
+        "identity.cognitoAuthenticationProvider",
+        Variable::IdentityCognitoAuthenticationProvider,
+        Both,
+    ),
+    (
+        "identity.cognitoAuthenticationType",
+        Variable::IdentityCognitoAuthenticationType,
+        Both,
+    ),
     ("identity.cognitoIdentityId", Variable::IdentityCognitoIdentityId, Both),
-    ("identity.cognitoIdentityPoolId", Variable::IdentityCognitoIdentityPoolId, Both),
+    (
+        "identity.cognitoIdentityPoolId",
+        Variable::IdentityCognitoIdentityPoolId,
+        Both,
+    ),
     ("identity.principalOrgId", Variable::IdentityPrincipalOrgId, Both),
     ("identity.sourceIp", Variable::IdentitySourceIp, Both),
     ("identity.user", Variable::IdentityUser, Both),
@@ -204,7 +252,11 @@ const NAMES: &[(&str, Variable, Known)] = &[
     ("identity.vpcId", Variable::IdentityVpcId, Rest),
     ("identity.vpceId", Variable::IdentityVpceId, Rest),
     ("integration.error", Variable::IntegrationError, Both),
-    ("integration.integrationStatus", Variable::IntegrationServiceStatus, Both),
+    (
+        "integration.integrationStatus",
+        Variable::IntegrationServiceStatus,
+        Both,
+    ),
     ("integration.latency", Variable::IntegrationLatency, Both),
     ("integration.requestId", Variable::AwsEndpointRequestId, Both),
     ("integration.status", Variable::IntegrationStatus, Both),
@@ -232,7 +284,13 @@ const NAMES: &[(&str, Variable, Known)] = &[
     ("xrayTraceId", Variable::XrayTraceId, Rest),
 ];
 
-const WEB_SOCKET: &[&str] = &["connectedAt", "connectionId", "eventType", "messageDirection", "messageId"];
+const WEB_SOCKET: &[&str] = &[
+    "connectedAt",
+    "connectionId",
+    "eventType",
+    "messageDirection",
+    "messageId",
+];
 
 // === impl Variable ===
 
@@ -259,7 +317,10 @@ impl Variable {
             return Err(VariableError::WebSocket(name.to_owned()));
         }
         let suggestion = did_you_mean(name, NAMES.iter().map(|(known, ..)| *known));
-        Err(VariableError::Unknown { name: name.to_owned(), suggestion })
+        Err(VariableError::Unknown {
+            name: name.to_owned(),
+            suggestion,
+        })
     }
 }
 
@@ -275,7 +336,11 @@ pub(crate) fn name_at(text: &str) -> &str {
 impl<'o> Sink<'o> {
     /// Appends to `out`.
     pub fn new(out: &'o mut Vec<u8>, escape: Escape) -> Self {
-        Self { out, escape, written: false }
+        Self {
+            out,
+            escape,
+            written: false,
+        }
     }
 
     /// Writes text.
@@ -287,7 +352,11 @@ impl<'o> Sink<'o> {
             return;
         }
         for byte in text.bytes() {
-            if special(byte) { self.escaped(byte) } else { self.out.push(byte) }
+            if special(byte) {
+                self.escaped(byte)
+            } else {
+                self.out.push(byte)
+            }
         }
     }
 
@@ -340,21 +409,47 @@ mod tests {
     #[test]
     fn names_are_known_to_their_products() {
         for (name, variable, known) in NAMES {
-            assert_eq!(Variable::parse(name, Product::Rest).ok().as_ref(), (*known != Http).then_some(variable), "{name}");
-            assert_eq!(Variable::parse(name, Product::Http).ok().as_ref(), (*known != Rest).then_some(variable), "{name}");
+            assert_eq!(
+                Variable::parse(name, Product::Rest).ok().as_ref(),
+                (*known != Http).then_some(variable),
+                "{name}"
+            );
+            assert_eq!(
+                Variable::parse(name, Product::Http).ok().as_ref(),
+                (*known != Rest).then_some(variable),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn others_are_refused_with_a_reason() {
         let error = |name: &str| Variable::parse(name, Product::Rest).unwrap_err().to_string();
-        assert_eq!(error("responseLatecny"), "`$context.responseLatecny` is unknown (did you mean `responseLatency`?)");
-        assert_eq!(error("connectionId"), "`$context.connectionId` exists for WebSocket APIs only, which are not supported");
-        assert_eq!(error("responseOverride.status"), "`$context.responseOverride.status` can only be written in a mapping template");
-        assert_eq!(error("routeKey"), "`$context.routeKey` is not known to this kind of API");
+        assert_eq!(
+            error("responseLatecny"),
+            "`$context.responseLatecny` is unknown (did you mean `responseLatency`?)"
+        );
+        assert_eq!(
+            error("connectionId"),
+            "`$context.connectionId` exists for WebSocket APIs only, which are not supported"
+        );
+        assert_eq!(
+            error("responseOverride.status"),
+            "`$context.responseOverride.status` can only be written in a mapping template"
+        );
+        assert_eq!(
+            error("routeKey"),
+            "`$context.routeKey` is not known to this kind of API"
+        );
         assert_eq!(error("authorizer.a.b"), "`$context.authorizer.a.b` is unknown");
-        assert_eq!(Variable::parse("authorizer.claims.sub", Product::Rest), Ok(Variable::AuthorizerClaim("sub".into())));
-        assert_eq!(Variable::parse("authorizer.tier", Product::Http), Ok(Variable::AuthorizerProperty("tier".into())));
+        assert_eq!(
+            Variable::parse("authorizer.claims.sub", Product::Rest),
+            Ok(Variable::AuthorizerClaim("sub".into()))
+        );
+        assert_eq!(
+            Variable::parse("authorizer.tier", Product::Http),
+            Ok(Variable::AuthorizerProperty("tier".into()))
+        );
     }
 
     #[test]

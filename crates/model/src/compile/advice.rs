@@ -38,7 +38,10 @@ fn unprotected_beside_protected(api: &ApiSource, findings: &mut Findings) {
         if operation.verb == Some(portcullis_core::Verb::Options) {
             continue;
         }
-        let message = format!("{} is open to anyone beside routes that are protected", route_key(operation));
+        let message = format!(
+            "{} is open to anyone beside routes that are protected",
+            route_key(operation)
+        );
         let remedy = "give it `security`, or leave it as it is when it is meant to be open";
         findings.warn(operation.place.clone(), "route-unprotected", message, remedy);
     }
@@ -55,7 +58,9 @@ fn slow(operation: &Operation, findings: &mut Findings) {
 }
 
 fn plain_origin(operation: &Operation, stage: &StageSource, findings: &mut Findings) {
-    let Integration::HttpProxy(proxy) = &operation.integration else { return };
+    let Integration::HttpProxy(proxy) = &operation.integration else {
+        return;
+    };
     let uri = UriTemplate::parse(&proxy.uri.value).and_then(|template| template.resolve(&stage.variables));
     let Ok(uri) = uri else { return };
     let origin = OriginSpec::of(&uri, None, None);
@@ -72,16 +77,29 @@ fn plain_origin(operation: &Operation, stage: &StageSource, findings: &mut Findi
 }
 
 fn mock_for_customers(operation: &Operation, stage: &StageSource, findings: &mut Findings) {
-    let Integration::Mock(mock) = &operation.integration else { return };
+    let Integration::Mock(mock) = &operation.integration else {
+        return;
+    };
     if operation.verb != Some(portcullis_core::Verb::Options) && serves_customers(&stage.name) {
-        let message = format!("{} answers with a constant on stage `{}`", route_key(operation), stage.name);
-        findings.warn(mock.place.clone(), "mock-on-live-stage", message, "is this meant for customers?");
+        let message = format!(
+            "{} answers with a constant on stage `{}`",
+            route_key(operation),
+            stage.name
+        );
+        findings.warn(
+            mock.place.clone(),
+            "mock-on-live-stage",
+            message,
+            "is this meant for customers?",
+        );
     }
 }
 
 /// By its name: stages that people call by the words for trying things out are not warned about.
 fn serves_customers(stage: &str) -> bool {
     let name = stage.to_ascii_lowercase();
-    let trial = ["test", "dev", "local", "sandbox", "demo", "mock", "qa", "uat", "stag", "preview", "ci"];
+    let trial = [
+        "test", "dev", "local", "sandbox", "demo", "mock", "qa", "uat", "stag", "preview", "ci",
+    ];
     !trial.iter().any(|word| name.contains(word))
 }

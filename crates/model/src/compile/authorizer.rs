@@ -36,7 +36,11 @@ fn compile_token(
         Some(text) => Some(expression(text, findings)?),
         None => None,
     };
-    let bindings = token.bindings.iter().filter_map(|binding| claim_binding(binding, findings)).collect();
+    let bindings = token
+        .bindings
+        .iter()
+        .filter_map(|binding| claim_binding(binding, findings))
+        .collect();
     let policy = match &token.policy {
         Some(policy) => match PolicyTemplate::parse(&policy.value) {
             Ok(template) => Some(template),
@@ -54,9 +58,15 @@ fn compile_token(
     };
     let grants = TokenGrants {
         policy,
-        principal_claim: token.principal_claim.as_ref().map_or("sub".into(), |claim| claim.value.as_str().into()),
+        principal_claim: token
+            .principal_claim
+            .as_ref()
+            .map_or("sub".into(), |claim| claim.value.as_str().into()),
         bindings,
-        deny_list: token.deny_list.as_ref().and_then(|list| file_path(list, directory, "denyList", findings)),
+        deny_list: token
+            .deny_list
+            .as_ref()
+            .and_then(|list| file_path(list, directory, "denyList", findings)),
     };
     if !token.require_expiry {
         findings.warn(
@@ -69,19 +79,30 @@ fn compile_token(
     Some(Authorizer {
         name: given.name.as_str().into(),
         source: TokenSource::Header(header?),
-        bearer: if token.bearer_prefix { Bearer::Required } else { Bearer::Unknown },
+        bearer: if token.bearer_prefix {
+            Bearer::Required
+        } else {
+            Bearer::Unknown
+        },
         rules: Rules {
             algorithms,
             require_expiry: token.require_expiry,
             leeway_s: token.leeway_s.as_ref().map_or(0, |leeway| leeway.value),
             issuer: token.issuer.as_ref().map(|issuer| issuer.value.as_str().into()),
-            audiences: token.audiences.iter().map(|audience| audience.value.as_str().into()).collect(),
+            audiences: token
+                .audiences
+                .iter()
+                .map(|audience| audience.value.as_str().into())
+                .collect(),
             client_id_as_audience: false,
             check_issued_at: false,
         },
         keys: keys?,
         expression,
-        result_ttl_s: given.result_ttl_s.as_ref().map_or(RESULT_TTL_DEFAULT_S, |ttl| ttl.value),
+        result_ttl_s: given
+            .result_ttl_s
+            .as_ref()
+            .map_or(RESULT_TTL_DEFAULT_S, |ttl| ttl.value),
         grants: Grants::Policy(Box::new(grants)),
     })
 }
@@ -90,7 +111,10 @@ fn compile_jwt(given: &document::Authorizer, jwt: &JwtAuthorizer, findings: &mut
     let source = jwt_source(&jwt.identity_source, findings);
     let issuer = jwt.issuer.value.trim_end_matches('/');
     let discovery = jwks_url(
-        &Located { value: format!("{issuer}/.well-known/openid-configuration"), place: jwt.issuer.place.clone() },
+        &Located {
+            value: format!("{issuer}/.well-known/openid-configuration"),
+            place: jwt.issuer.place.clone(),
+        },
         findings,
     );
     Some(Authorizer {
@@ -98,17 +122,26 @@ fn compile_jwt(given: &document::Authorizer, jwt: &JwtAuthorizer, findings: &mut
         source: source?,
         bearer: Bearer::Optional,
         rules: Rules {
-            algorithms: [Algorithm::RS256, Algorithm::RS384, Algorithm::RS512].into_iter().collect(),
+            algorithms: [Algorithm::RS256, Algorithm::RS384, Algorithm::RS512]
+                .into_iter()
+                .collect(),
             require_expiry: true,
             leeway_s: 0,
             issuer: Some(jwt.issuer.value.as_str().into()),
-            audiences: jwt.audiences.iter().map(|audience| audience.value.as_str().into()).collect(),
+            audiences: jwt
+                .audiences
+                .iter()
+                .map(|audience| audience.value.as_str().into())
+                .collect(),
             client_id_as_audience: true,
             check_issued_at: true,
         },
         keys: KeySource::Discovery(discovery?),
         expression: None,
-        result_ttl_s: given.result_ttl_s.as_ref().map_or(RESULT_TTL_DEFAULT_S, |ttl| ttl.value),
+        result_ttl_s: given
+            .result_ttl_s
+            .as_ref()
+            .map_or(RESULT_TTL_DEFAULT_S, |ttl| ttl.value),
         grants: Grants::Scopes,
     })
 }
@@ -116,10 +149,17 @@ fn compile_jwt(given: &document::Authorizer, jwt: &JwtAuthorizer, findings: &mut
 /// `$request.header.NAME` or `$request.querystring.NAME`.
 fn jwt_source(source: &Located<String>, findings: &mut Findings) -> Option<TokenSource> {
     if let Some(name) = source.value.strip_prefix("$request.header.") {
-        let name = Located { value: name.to_owned(), place: source.place.clone() };
+        let name = Located {
+            value: name.to_owned(),
+            place: source.place.clone(),
+        };
         return header_name(&name, findings).map(TokenSource::Header);
     }
-    if let Some(name) = source.value.strip_prefix("$request.querystring.").filter(|name| !name.is_empty()) {
+    if let Some(name) = source
+        .value
+        .strip_prefix("$request.querystring.")
+        .filter(|name| !name.is_empty())
+    {
         return Some(TokenSource::Query(name.into()));
     }
     findings.error(
@@ -168,7 +208,9 @@ fn key_source(
         ),
         (None, secrets) => {
             let encoding = secret_encoding(token, findings)?;
-            let references = secrets.iter().filter_map(|secret| secret_reference(secret, directory, findings));
+            let references = secrets
+                .iter()
+                .filter_map(|secret| secret_reference(secret, directory, findings));
             let references: Vec<_> = references.collect();
             (references.len() == secrets.len()).then_some(KeySource::Secrets { references, encoding })
         }
@@ -180,13 +222,20 @@ fn key_source(
 }
 
 fn secret_encoding(token: &TokenAuthorizer, findings: &mut Findings) -> Option<SecretEncoding> {
-    let Some(encoding) = &token.secret_encoding else { return Some(SecretEncoding::Base64) };
+    let Some(encoding) = &token.secret_encoding else {
+        return Some(SecretEncoding::Base64);
+    };
     match encoding.value.as_str() {
         "base64" => Some(SecretEncoding::Base64),
         "raw" => Some(SecretEncoding::Raw),
         other => {
             let message = format!("`{other}` is no encoding of a secret");
-            findings.error(encoding.place.clone(), "secret-encoding", message, "write `base64` or `raw`");
+            findings.error(
+                encoding.place.clone(),
+                "secret-encoding",
+                message,
+                "write `base64` or `raw`",
+            );
             None
         }
     }
@@ -225,7 +274,12 @@ fn jwks_url(url: &Located<String>, findings: &mut Findings) -> Option<JwksUrl> {
         Ok(url) => Some(url),
         Err(error) => {
             let message = format!("keys cannot be fetched from `{}`: {error}", url.value);
-            findings.error(url.place.clone(), "jwks-url", message, "write `https://HOST/PATH`, or `file:PATH`");
+            findings.error(
+                url.place.clone(),
+                "jwks-url",
+                message,
+                "write `https://HOST/PATH`, or `file:PATH`",
+            );
             None
         }
     }
@@ -249,7 +303,10 @@ fn algorithms(names: &[Located<String>], findings: &mut Findings) -> AlgorithmSe
 
 /// Amazon matches the expression against the whole token.
 fn expression(text: &Located<String>, findings: &mut Findings) -> Option<regex::Regex> {
-    match regex::RegexBuilder::new(&format!("^(?:{})$", text.value)).size_limit(1 << 20).build() {
+    match regex::RegexBuilder::new(&format!("^(?:{})$", text.value))
+        .size_limit(1 << 20)
+        .build()
+    {
         Ok(expression) => Some(expression),
         Err(error) => {
             findings.error(
@@ -267,11 +324,17 @@ fn claim_binding(binding: &document::ClaimBinding, findings: &mut Findings) -> O
     let to = match &binding.to {
         document::BindingTarget::SourceAddress => BindingTarget::SourceAddress,
         document::BindingTarget::HeaderDigest(name) => {
-            let name = Located { value: name.clone(), place: binding.place.clone() };
+            let name = Located {
+                value: name.clone(),
+                place: binding.place.clone(),
+            };
             BindingTarget::HeaderDigest(header_name(&name, findings)?)
         }
     };
-    Some(ClaimBinding { claim: binding.claim.as_str().into(), to })
+    Some(ClaimBinding {
+        claim: binding.claim.as_str().into(),
+        to,
+    })
 }
 
 fn header_name(name: &Located<String>, findings: &mut Findings) -> Option<HeaderName> {
@@ -279,7 +342,12 @@ fn header_name(name: &Located<String>, findings: &mut Findings) -> Option<Header
         Ok(name) => Some(name),
         Err(_) => {
             let message = format!("`{}` is no header name", name.value);
-            findings.error(name.place.clone(), "header-name", message, "use letters, digits and hyphens");
+            findings.error(
+                name.place.clone(),
+                "header-name",
+                message,
+                "use letters, digits and hyphens",
+            );
             None
         }
     }

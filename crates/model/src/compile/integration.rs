@@ -44,34 +44,64 @@ fn http_proxy(
     };
     let template = match UriTemplate::parse(&given.uri.value) {
         Ok(template) => template,
-        Err(error) => return wrong(&given.uri.place, format!("the URI cannot be called: {error}"), "mend `uri`"),
+        Err(error) => {
+            return wrong(
+                &given.uri.place,
+                format!("the URI cannot be called: {error}"),
+                "mend `uri`",
+            );
+        }
     };
     let uri = match template.resolve(&parts.stage.variables) {
         Ok(uri) => uri,
         Err(error) => {
             let message = format!("the URI cannot be called on stage `{}`: {error}", parts.stage.name);
-            return wrong(&given.uri.place, message, "set it: `--variable NAME=VALUE`, or `variables` of the stage");
+            return wrong(
+                &given.uri.place,
+                message,
+                "set it: `--variable NAME=VALUE`, or `variables` of the stage",
+            );
         }
     };
     let mappings = mappings(given, key, parts.api.document.kind, findings)?;
-    let mapped = |name: &str| mappings.iter().any(|mapping| mapping.target == Target::PathParameter(name.into()));
+    let mapped = |name: &str| {
+        mappings
+            .iter()
+            .any(|mapping| mapping.target == Target::PathParameter(name.into()))
+    };
     let own = resource_parameters(&operation.resource);
     if let Some(missing) = uri.parameters().find(|name| !mapped(name) && !own.contains(name)) {
         let message = format!("`{{{missing}}}` in the URI has no value");
         let remedy = format!("map it: `integration.request.path.{missing}: method.request.path.NAME`");
-        findings.error(given.uri.place.clone(), "integration-uri", format!("{key}: {message}"), remedy);
+        findings.error(
+            given.uri.place.clone(),
+            "integration-uri",
+            format!("{key}: {message}"),
+            remedy,
+        );
         return None;
     }
     check_sources(&mappings, &own, given, key, findings);
     let server_name = given.server_name.as_ref().map(|name| name.value.as_str());
     let origin = OriginSpec::of(&uri, parts.stage.origin_roots.as_deref(), server_name);
-    let index = parts.origins.iter().position(|known| *known == origin).unwrap_or_else(|| {
-        parts.origins.push(origin);
-        parts.origins.len() - 1
-    });
+    let index = parts
+        .origins
+        .iter()
+        .position(|known| *known == origin)
+        .unwrap_or_else(|| {
+            parts.origins.push(origin);
+            parts.origins.len() - 1
+        });
     let response_mappings = response_mappings(given, key, findings)?;
     let timeout = Duration::from_millis(given.timeout_ms.value.into());
-    Some(HttpProxy { origin: index, method: given.method, uri, mappings, response_mappings, timeout })
+    Some(HttpProxy {
+        origin: index,
+        method: given.method,
+        uri,
+        mappings,
+        response_mappings,
+        timeout,
+    })
 }
 
 fn mappings(given: &document::HttpProxy, key: &str, kind: ApiKind, findings: &mut Findings) -> Option<Vec<Mapping>> {
@@ -91,7 +121,12 @@ fn mappings(given: &document::HttpProxy, key: &str, kind: ApiKind, findings: &mu
 
 fn mapping_finding(source: &Located<String>, target: &str, key: &str, error: &MappingError, findings: &mut Findings) {
     let message = format!("{key}: the mapping to `{target}` cannot be honoured: {error}");
-    findings.error(source.place.clone(), "mapping", message, "mend or remove it under `requestParameters`");
+    findings.error(
+        source.place.clone(),
+        "mapping",
+        message,
+        "mend or remove it under `requestParameters`",
+    );
 }
 
 /// A mapping from a path parameter that the resource does not have would always be empty.
@@ -133,7 +168,12 @@ fn response_mappings(
             Ok(status) if (200..600).contains(&status) => all.push((status, of_status)),
             _ => {
                 let message = format!("{key}: `{status}` is no status from 200 to 599");
-                findings.error(given.place.clone(), "mapping", message, "mend it under `responseParameters`");
+                findings.error(
+                    given.place.clone(),
+                    "mapping",
+                    message,
+                    "mend it under `responseParameters`",
+                );
                 whole = false;
             }
         }
@@ -153,11 +193,19 @@ fn resource_parameters(resource: &str) -> Vec<&str> {
 fn mock(given: &document::Mock, key: &str, findings: &mut Findings) -> Option<Mock> {
     let mut headers = Vec::new();
     for (name, value) in &given.headers {
-        match (HeaderName::try_from(name.value.as_str()), HeaderValue::try_from(value.value.as_str())) {
+        match (
+            HeaderName::try_from(name.value.as_str()),
+            HeaderValue::try_from(value.value.as_str()),
+        ) {
             (Ok(name), Ok(value)) => headers.push((name, value)),
             _ => {
                 let message = format!("{key}: the header `{}` of the mock answer cannot be sent", name.value);
-                findings.error(name.place.clone(), "mock-header", message, "names are tokens, values have no control characters");
+                findings.error(
+                    name.place.clone(),
+                    "mock-header",
+                    message,
+                    "names are tokens, values have no control characters",
+                );
                 return None;
             }
         }
@@ -168,10 +216,19 @@ fn mock(given: &document::Mock, key: &str, findings: &mut Findings) -> Option<Mo
             Ok(media_type) => Some((text.clone().into_bytes(), media_type)),
             Err(_) => {
                 let message = format!("{key}: `{media_type}` is no media type");
-                findings.error(given.place.clone(), "mock-media-type", message, "write `application/json`");
+                findings.error(
+                    given.place.clone(),
+                    "mock-media-type",
+                    message,
+                    "write `application/json`",
+                );
                 return None;
             }
         },
     };
-    Some(Mock { status: given.status, headers, body })
+    Some(Mock {
+        status: given.status,
+        headers,
+        body,
+    })
 }

@@ -13,17 +13,21 @@ pub(super) fn compile(
     given: &IndexMap<String, GatewayResponse>,
     findings: &mut Findings,
 ) -> Vec<(ResponseType, CustomResponse)> {
-    given.iter().filter_map(|(name, response)| compile_one(name, response, findings)).collect()
+    given
+        .iter()
+        .filter_map(|(name, response)| compile_one(name, response, findings))
+        .collect()
 }
 
-fn compile_one(
-    name: &str,
-    given: &GatewayResponse,
-    findings: &mut Findings,
-) -> Option<(ResponseType, CustomResponse)> {
+fn compile_one(name: &str, given: &GatewayResponse, findings: &mut Findings) -> Option<(ResponseType, CustomResponse)> {
     let Some(kind) = ResponseType::parse(name) else {
         let message = format!("`{name}` is no gateway response type");
-        findings.error(given.place.clone(), "gateway-response-type", message, "write ACCESS_DENIED, DEFAULT_4XX, …");
+        findings.error(
+            given.place.clone(),
+            "gateway-response-type",
+            message,
+            "write ACCESS_DENIED, DEFAULT_4XX, …",
+        );
         return None;
     };
     if !kind.is_customizable() {
@@ -33,12 +37,19 @@ fn compile_one(
     }
     let mut headers = Vec::new();
     for (target, source) in &given.parameters {
-        let header = target.strip_prefix("gatewayresponse.header.").and_then(|name| HeaderName::try_from(name).ok());
+        let header = target
+            .strip_prefix("gatewayresponse.header.")
+            .and_then(|name| HeaderName::try_from(name).ok());
         match (header, HeaderSource::parse(&source.value)) {
             (Some(header), Ok(value)) => headers.push((header, value)),
             (None, _) => {
                 let message = format!("{name}: `{target}` is no target");
-                findings.error(source.place.clone(), "gateway-response", message, "write `gatewayresponse.header.NAME`");
+                findings.error(
+                    source.place.clone(),
+                    "gateway-response",
+                    message,
+                    "write `gatewayresponse.header.NAME`",
+                );
             }
             (_, Err(error)) => {
                 let message = format!("{name}: `{target}`: {error}");
@@ -57,5 +68,12 @@ fn compile_one(
         }
     }
     let status = given.status.as_ref().map(|status| status.value);
-    Some((kind, CustomResponse { status, headers, templates }))
+    Some((
+        kind,
+        CustomResponse {
+            status,
+            headers,
+            templates,
+        },
+    ))
 }

@@ -21,7 +21,12 @@ fn check(kind: ApiKind, routes: &[&str], request: &str, expected: &str) {
     let (verb, path) = request.split_once(' ').unwrap();
     let found = router.find(RequestPath::parse(path).unwrap(), Verb::parse(verb));
     let text = found.map_or("none".to_owned(), |found| {
-        found.parameters.iter().fold(routes[found.route].to_owned(), |text, (name, value)| format!("{text} {name}={value}"))
+        found
+            .parameters
+            .iter()
+            .fold(routes[found.route].to_owned(), |text, (name, value)| {
+                format!("{text} {name}={value}")
+            })
     });
     assert_eq!(text, expected, "{request} among {routes:?}");
 }
@@ -36,7 +41,11 @@ fn rest_precedence_and_backtracking() {
         (&test, "OPTIONS /test", "OPTIONS /{proxy+} proxy=test"),
         (&test, "POST /test", "POST /test"),
         (&test, "GET /test", "none"),
-        (&deep, "GET /part1/random-value", "GET /{param+} param=part1/random-value"),
+        (
+            &deep,
+            "GET /part1/random-value",
+            "GET /{param+} param=part1/random-value",
+        ),
         (&deep, "GET /part1/hardcoded-value", "GET /part1/hardcoded-value"),
         (&deep, "GET /part1/", "GET /part1"),
         // Verbs.
@@ -54,7 +63,11 @@ fn rest_precedence_and_backtracking() {
         (&["GET /"], "GET /", "GET /"),
         (&["ANY /{proxy+}"], "GET /", "none"),
         (&["ANY /{proxy+}"], "GET /a/", "ANY /{proxy+} proxy=a/"),
-        (&["ANY /{proxy+}"], "GET /proxy-value//double-slash", "ANY /{proxy+} proxy=proxy-value//double-slash"),
+        (
+            &["ANY /{proxy+}"],
+            "GET /proxy-value//double-slash",
+            "ANY /{proxy+} proxy=proxy-value//double-slash",
+        ),
         (&["ANY /{x}/b"], "GET //b", "none"),
         (&["GET /caf\u{e9}"], "GET /caf%C3%A9", "GET /caf\u{e9}"),
         (&["GET /a%2Fb"], "GET /a%2Fb", "none"),
@@ -69,7 +82,13 @@ fn rest_precedence_and_backtracking() {
 
 #[test]
 fn http_full_match_beats_greedy_beats_default() {
-    let routes = ["ANY /a/{proxy+}", "GET /{x}/b", "ANY /{x}/c/{rest+}", "ANY /$default", "GET /a/c/{deep+}"];
+    let routes = [
+        "ANY /a/{proxy+}",
+        "GET /{x}/b",
+        "ANY /{x}/c/{rest+}",
+        "ANY /$default",
+        "GET /a/c/{deep+}",
+    ];
     let cases = [
         ("GET /a/b", "GET /{x}/b x=a"),
         ("PUT /a/b", "ANY /a/{proxy+} proxy=b"),
@@ -88,12 +107,24 @@ fn http_full_match_beats_greedy_beats_default() {
 fn conflicts_are_refused() {
     let mut router = router(ApiKind::Rest, &["GET /a/{x}", "ANY /{proxy+}"]);
     let duplicate = |first| Err(RouteConflict::Duplicate { first });
-    let template = |segment: &str| Err(RouteConflict::Template { segment: segment.into() });
+    let template = |segment: &str| {
+        Err(RouteConflict::Template {
+            segment: segment.into(),
+        })
+    };
     assert_eq!(router.add("/a/{x}", Some(Verb::Get), 9), duplicate(0));
     assert_eq!(router.add("/a/{x}/", Some(Verb::Get), 9), duplicate(0));
     assert_eq!(router.add("/{proxy+}", None, 9), duplicate(1));
-    assert_eq!(router.add("/a/{y}", None, 9), Err(RouteConflict::ParameterNames { sibling: "x".into() }));
-    assert_eq!(router.add("/{rest+}", None, 9), Err(RouteConflict::ParameterNames { sibling: "proxy".into() }));
+    assert_eq!(
+        router.add("/a/{y}", None, 9),
+        Err(RouteConflict::ParameterNames { sibling: "x".into() })
+    );
+    assert_eq!(
+        router.add("/{rest+}", None, 9),
+        Err(RouteConflict::ParameterNames {
+            sibling: "proxy".into()
+        })
+    );
     assert_eq!(router.add("/{p+}/a", None, 9), template("{p+}"));
     assert_eq!(router.add("/a{b}", None, 9), template("a{b}"));
     assert_eq!(router.add("/{}", None, 9), template("{}"));
@@ -118,7 +149,10 @@ fn oracle(routes: &[(Option<Verb>, String)], path: &str, verb: Verb) -> Option<u
         }
         (pattern.len() == wanted.len()).then_some(ranks)
     };
-    let usable = routes.iter().enumerate().filter(|(_, (known, _))| known.is_none_or(|known| known == verb));
+    let usable = routes
+        .iter()
+        .enumerate()
+        .filter(|(_, (known, _))| known.is_none_or(|known| known == verb));
     usable
         .filter_map(|(index, (known, template))| Some((rank(template)?, known.is_none(), index)))
         .min()

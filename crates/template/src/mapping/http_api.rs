@@ -15,7 +15,10 @@ const RESPONSE_SOURCES: &str = "`$response.header.NAME`, `$context.NAME`, `$stag
 
 /// Reads one entry of a request's `requestParameters`.
 pub fn parse_request(target: &str, value: &str) -> Result<Mapping, MappingError> {
-    let wrong = || MappingError::Target { written: target.to_owned(), expected: TARGETS };
+    let wrong = || MappingError::Target {
+        written: target.to_owned(),
+        expected: TARGETS,
+    };
     let (action, place) = split(target).ok_or_else(wrong)?;
     let place = match (action, place.split_once('.')) {
         (Action::Overwrite, None) if place == "path" => Target::Path,
@@ -23,22 +26,40 @@ pub fn parse_request(target: &str, value: &str) -> Result<Mapping, MappingError>
         (_, Some(("querystring", name))) => Target::Query(check_name(name)?),
         _ => return Err(wrong()),
     };
-    let value = if action == Action::Remove { Vec::new() } else { pieces(value, request_source, Source::Literal)? };
-    Ok(Mapping { action, target: place, value })
+    let value = if action == Action::Remove {
+        Vec::new()
+    } else {
+        pieces(value, request_source, Source::Literal)?
+    };
+    Ok(Mapping {
+        action,
+        target: place,
+        value,
+    })
 }
 
 /// Reads one entry of `responseParameters` for a status.
 pub fn parse_response(target: &str, value: &str) -> Result<ResponseMapping, MappingError> {
-    let wrong = || MappingError::Target { written: target.to_owned(), expected: RESPONSE_TARGETS };
+    let wrong = || MappingError::Target {
+        written: target.to_owned(),
+        expected: RESPONSE_TARGETS,
+    };
     let (action, place) = split(target).ok_or_else(wrong)?;
     let place = match (action, place.split_once('.')) {
         (Action::Overwrite, None) if place == "statuscode" => ResponseTarget::Status,
         (_, Some(("header", name))) => ResponseTarget::Header(check_header(name)?),
         _ => return Err(wrong()),
     };
-    let value =
-        if action == Action::Remove { Vec::new() } else { pieces(value, response_source, ResponseSource::Literal)? };
-    Ok(ResponseMapping { action, target: place, value })
+    let value = if action == Action::Remove {
+        Vec::new()
+    } else {
+        pieces(value, response_source, ResponseSource::Literal)?
+    };
+    Ok(ResponseMapping {
+        action,
+        target: place,
+        value,
+    })
 }
 
 fn split(target: &str) -> Option<(Action, &str)> {
@@ -59,7 +80,10 @@ fn pieces<S>(
     literal: fn(Box<str>) -> S,
 ) -> Result<Vec<S>, MappingError> {
     if value.chars().any(char::is_control) {
-        return Err(MappingError::Source { written: value.escape_debug().to_string(), expected: SOURCES });
+        return Err(MappingError::Source {
+            written: value.escape_debug().to_string(),
+            expected: SOURCES,
+        });
     }
     if value.starts_with('$') && !value.starts_with("${") {
         return Ok(vec![source(value)?]);
@@ -67,7 +91,10 @@ fn pieces<S>(
     let mut pieces = Vec::new();
     let mut rest = value;
     while let Some((before, behind)) = rest.split_once("${") {
-        let unclosed = || MappingError::Source { written: value.to_owned(), expected: "a `}` behind each `${`" };
+        let unclosed = || MappingError::Source {
+            written: value.to_owned(),
+            expected: "a `}` behind each `${`",
+        };
         let (inner, after) = behind.split_once('}').ok_or_else(unclosed)?;
         if !before.is_empty() {
             pieces.push(literal(before.into()));
@@ -93,13 +120,19 @@ fn request_source(text: &str) -> Result<Source, MappingError> {
             Some(("header", name)) => check_name(name).map(Source::HeaderAll),
             Some(("querystring", name)) => check_name(name).map(Source::QueryAll),
             Some(("path", name)) => check_name(name).map(Source::Path),
-            _ => Err(MappingError::Source { written: text.to_owned(), expected: SOURCES }),
+            _ => Err(MappingError::Source {
+                written: text.to_owned(),
+                expected: SOURCES,
+            }),
         };
     }
     match shared(text)? {
         Some(Shared::Context(variable)) => Ok(Source::Context(variable)),
         Some(Shared::StageVariable(name)) => Ok(Source::StageVariable(name)),
-        None => Err(MappingError::Source { written: text.to_owned(), expected: SOURCES }),
+        None => Err(MappingError::Source {
+            written: text.to_owned(),
+            expected: SOURCES,
+        }),
     }
 }
 
@@ -113,7 +146,10 @@ fn response_source(text: &str) -> Result<ResponseSource, MappingError> {
     match shared(text)? {
         Some(Shared::Context(variable)) => Ok(ResponseSource::Context(variable)),
         Some(Shared::StageVariable(name)) => Ok(ResponseSource::StageVariable(name)),
-        None => Err(MappingError::Source { written: text.to_owned(), expected: RESPONSE_SOURCES }),
+        None => Err(MappingError::Source {
+            written: text.to_owned(),
+            expected: RESPONSE_SOURCES,
+        }),
     }
 }
 

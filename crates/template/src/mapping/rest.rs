@@ -11,12 +11,22 @@ const SOURCES: &str = "`method.request.path.NAME`, `method.request.querystring.N
 /// Reads one entry of `requestParameters`. Mapped headers overwrite the caller's, mapped query values are added to them.
 pub fn parse_request(target: &str, source: &str) -> Result<Mapping, MappingError> {
     let (action, target) = parse_target(target)?;
-    Ok(Mapping { action, target, value: vec![parse_source(source)?] })
+    Ok(Mapping {
+        action,
+        target,
+        value: vec![parse_source(source)?],
+    })
 }
 
 fn parse_target(text: &str) -> Result<(Action, Target), MappingError> {
-    let wrong = || MappingError::Target { written: text.to_owned(), expected: TARGETS };
-    let (kind, name) = text.strip_prefix("integration.request.").and_then(|rest| rest.split_once('.')).ok_or_else(wrong)?;
+    let wrong = || MappingError::Target {
+        written: text.to_owned(),
+        expected: TARGETS,
+    };
+    let (kind, name) = text
+        .strip_prefix("integration.request.")
+        .and_then(|rest| rest.split_once('.'))
+        .ok_or_else(wrong)?;
     match kind {
         "header" | "multivalueheader" => Ok((Action::Overwrite, Target::Header(check_header(name)?))),
         "querystring" | "multivaluequerystring" => Ok((Action::Append, Target::Query(check_name(name)?))),
@@ -27,11 +37,18 @@ fn parse_target(text: &str) -> Result<(Action, Target), MappingError> {
 
 /// Reads a source.
 pub fn parse_source(text: &str) -> Result<Source, MappingError> {
-    let wrong = || MappingError::Source { written: text.to_owned(), expected: SOURCES };
+    let wrong = || MappingError::Source {
+        written: text.to_owned(),
+        expected: SOURCES,
+    };
     if let Some(literal) = text.strip_prefix('\'') {
         let literal = literal.strip_suffix('\'').ok_or_else(wrong)?;
         // Control characters could end a header field or split a request line.
-        return if literal.chars().any(char::is_control) { Err(wrong()) } else { Ok(Source::Literal(literal.into())) };
+        return if literal.chars().any(char::is_control) {
+            Err(wrong())
+        } else {
+            Ok(Source::Literal(literal.into()))
+        };
     }
     if let Some(name) = text.strip_prefix("stageVariables.") {
         return check_stage_variable(name).map(Source::StageVariable);

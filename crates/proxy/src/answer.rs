@@ -1,0 +1,207 @@
+//! Refusals as answers: Amazon's bodies and headers, customised where an API says so.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
+use portcullis_model::{
+    gateway_response::{CustomResponse, ResponseType},
+    snapshot::ApiKind,
+};
+use portcullis_net::Body;
+use portcullis_template::{ContextValues, Sink, Variable, gateway::RequestValues, mapping::Source, variable::Escape};
+
+use crate::{Rejection, integrate::source_value, record::Record};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const API_GATEWAY_ID: HeaderName = HeaderName::from_static("x-amz-apigw-id");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const HTTP_REQUEST_ID: HeaderName = HeaderName::from_static("apigw-requestid");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What a customised gateway response may quote of the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quotable<'r> {
+    pub(crate) uri: &'r Uri,
+    pub(crate) headers: &'r HeaderMap,
+}
+
+/// The answer to a refused request. The record holds the refusal already.
+pub(crate) fn refuse(record: &Record, rejection: &Rejection, quotable: Option<Quotable<'_>>) -> Response<Body> {
+    let mut response = match record.stage().map(|(stage, _)| stage.kind) {
+        Some(ApiKind::Http) => http(rejection),
+        Some(ApiKind::Rest) | None => rest(record, rejection, quotable),
+    };
+    if let Rejection::Throttled {
+        retry_after_ms: Some(wait_ms),
+    } = rejection
+    {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000).max(1)));
+    }
+    identify(record, response.headers_mut());
+    response
+}
+
+/// The headers that every answer carries.
+pub(crate) fn identify(record: &Record, headers: &mut HeaderMap) {
+    let value = |text: &str| HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("-"));
+    match record.stage().map(|(stage, _)| stage.kind) {
+        Some(ApiKind::Http) => {
+            headers.insert(HTTP_REQUEST_ID, value(&record.extended_id()));
+        }
+        Some(ApiKind::Rest) | None => {
+            headers.insert(REQUEST_ID, value(record.id.as_str()));
+            headers.insert(API_GATEWAY_ID, value(&record.extended_id()));
+        }
+    }
+}
+
+fn http(rejection: &Rejection) -> Response<Body> {
+    let facts = rejection.facts();
+    let body = serde_json::json!({ "message": facts.http_message }).to_string();
+    let mut response = plain(facts.http_status, JSON, body.into_bytes());
+    if let Some(challenge) = challenge(rejection) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// RFC 6750 section 3, in Amazon's words.
+fn challenge(rejection: &Rejection) -> Option<HeaderValue> {
+    use portcullis_jose::TokenError;
+    let description = match rejection {
+        Rejection::JwtMissing => return Some(HeaderValue::from_static("Bearer")),
+        Rejection::JwtRefused(error) => match error {
+            TokenError::Expired => "the token has expired",
+            TokenError::WrongAudience => "the token does not have a valid audience",
+            TokenError::WrongIssuer => "the issuer does not match",
+            _ => "the token is not valid",
+        },
+        Rejection::ScopeMissing => {
+            return Some(HeaderValue::from_static("Bearer error=\"insufficient_scope\""));
+        }
+        _ => return None,
+    };
+    let text = format!("Bearer scope=\"\" error=\"invalid_token\" error_description=\"{description}\"");
+    HeaderValue::try_from(text).ok()
+}
+
+fn rest(record: &Record, rejection: &Rejection, quotable: Option<Quotable<'_>>) -> Response<Body> {
+    let facts = rejection.facts();
+    let responses = record.stage().map(|(stage, _)| &stage.gateway_responses);
+    let (custom, status) = responses.map_or((None, facts.status), |all| all.find(facts.response, facts.status));
+    let values = Values {
+        record,
+        quotable,
+        status,
+    };
+    let mut response = match custom.and_then(|custom| body(custom, &values)) {
+        Some((media_type, body)) => plain(status, media_type, body),
+        None => plain_default(facts.response, status, facts.message.as_deref()),
+    };
+    let headers = response.headers_mut();
+    let error_type = facts.response.defaults().error_type;
+    if !error_type.is_empty() {
+        headers.insert(ERROR_TYPE, HeaderValue::from_static(error_type));
+    }
+    for (name, source) in custom.into_iter().flat_map(|custom| &custom.headers) {
+        if let Some(value) = source
+            .value(&values)
+            .and_then(|value| HeaderValue::try_from(value).ok())
+        {
+            headers.insert(name.clone(), value);
+        }
+    }
+    response
+}
+
+/// The body of the template that the caller's `Accept` names, else of the first.
+fn body(custom: &CustomResponse, values: &Values<'_>) -> Option<(HeaderValue, Vec<u8>)> {
+    let accept = values
+        .quotable
+        .and_then(|quotable| quotable.headers.get(header::ACCEPT)?.to_str().ok());
+    let accepted = accept.and_then(|accept| {
+        let wanted = accept.split([',', ';']).next()?.trim();
+        custom
+            .templates
+            .iter()
+            .find(|(media_type, _)| media_type.eq_ignore_ascii_case(wanted))
+    });
+    let (media_type, template) = accepted.or(custom.templates.first())?;
+    let escape = if media_type.to_ascii_lowercase().contains("json") {
+        Escape::JsonString
+    } else {
+        Escape::Plain
+    };
+    let mut out = Vec::new();
+    template.render(values, escape, &mut out);
+    Some((HeaderValue::try_from(media_type.as_str()).ok()?, out))
+}
+
+fn plain_default(response: ResponseType, status: u16, message: Option<&str>) -> Response<Body> {
+    if response == ResponseType::RequestTooLarge {
+        let text = message.unwrap_or_default().as_bytes().to_vec();
+        return plain(status, HeaderValue::from_static("text/plain"), text);
+    }
+    // Only this type's message begins with a capital letter in its body.
+    let key = if response == ResponseType::AccessDenied && message != Some("Forbidden") {
+        "Message"
+    } else {
+        "message"
+    };
+    plain(
+        status,
+        JSON,
+        serde_json::json!({ key: message }).to_string().into_bytes(),
+    )
+}
+
+fn plain(status: u16, media_type: HeaderValue, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from(body)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response
+}
+
+/// The values that a customised gateway response may quote.
+struct Values<'r> {
+    record: &'r Record,
+    quotable: Option<Quotable<'r>>,
+    status: u16,
+}
+
+impl ContextValues for Values<'_> {
+    fn write(&self, variable: &Variable, sink: &mut Sink<'_>) {
+        match (variable, self.quotable) {
+            (Variable::Status, _) => sink.number(self.status.into()),
+            // These may not have been copied for the log.
+            (Variable::Path, Some(quotable)) => sink.text(quotable.uri.path()),
+            (Variable::IdentityUserAgent, Some(quotable)) => {
+                if let Some(agent) = quotable
+                    .headers
+                    .get(header::USER_AGENT)
+                    .and_then(|agent| agent.to_str().ok())
+                {
+                    sink.text(agent);
+                }
+            }
+            _ => self.record.write(variable, sink),
+        }
+    }
+}
+
+impl RequestValues for Values<'_> {
+    fn source(&self, source: &Source) -> Option<String> {
+        let quotable = self.quotable?;
+        let stage = self.record.stage().map(|(stage, _)| stage)?;
+        // Path parameters are known only behind the router; a refusal before it quotes none.
+        source_value(
+            source,
+            quotable.uri.query(),
+            quotable.headers,
+            &|_| None,
+            &stage.variables,
+            self.record,
+        )
+    }
+}

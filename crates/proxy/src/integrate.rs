@@ -1,0 +1,80 @@
+//! Step 12: the only step with effects outside. It demands the evidence of all steps before it.
+
+mod headers;
+mod http_proxy;
+mod mock;
+mod target;
+mod values;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response};
+use portcullis_limit::Lease;
+use portcullis_model::snapshot::Integration;
+use portcullis_net::{
+    Body,
+    server::{Peer, RequestBody},
+    upstream::Client,
+};
+use portcullis_policy::Permit;
+
+use crate::{
+    Rejection,
+    authenticate::Caller,
+    locate::{Located, Routed},
+    receive::Received,
+    record::Record,
+};
+
+pub(crate) use values::source_value;
+
+/// A request that passed every step: everything an integration may use, and the proof that it may.
+///
+/// None of the evidence can be made outside the crate or module that decides it, so that an integration that a check was
+/// forgotten for does not compile.
+#[derive(Debug)]
+pub(crate) struct Admitted<'s, 'r> {
+    pub(crate) received: Received<'r>,
+    pub(crate) located: Located<'s, 'r>,
+    pub(crate) routed: Routed<'s, 'r>,
+    pub(crate) caller: Caller,
+    pub(crate) permit: Permit,
+    pub(crate) lease: Lease,
+}
+
+/// The request's own parts, to be forwarded.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: RequestBody,
+    pub(crate) peer: Peer,
+}
+
+/// Answers an admitted request.
+pub(crate) async fn integrate(
+    admitted: Admitted<'_, '_>,
+    message: Message,
+    client: &Client,
+    record: &mut Record,
+) -> Result<Response<Body>, Rejection> {
+    let Admitted {
+        received,
+        located,
+        routed,
+        caller,
+        permit,
+        lease,
+    } = admitted;
+    // They are about this one request and used up with it.
+    let _used_up = (caller, permit, lease);
+    match &routed.route().integration {
+        Integration::HttpProxy(proxy) => {
+            http_proxy::call(proxy, received, &located, &routed, message, client, record).await
+        }
+        Integration::Mock(mock) => Ok(mock::answer(mock)),
+    }
+}
+
+fn full(bytes: &[u8]) -> Body {
+    Body::from(Bytes::copy_from_slice(bytes))
+}

@@ -1,0 +1,287 @@
+//! A snapshot in force, with everything that its requests need at hand: origins, keys, logs, metrics.
+
+use std::{collections::HashMap, sync::Arc};
+
+use portcullis_model::{
+    Snapshot,
+    snapshot::{Authorizer, Grants, LogDestination, Stage},
+};
+use portcullis_net::upstream::Origin;
+use portcullis_telemetry::{
+    access_log::{AccessLog, Destination, LogBuffer},
+    metrics::{Metrics, RouteKey, RouteSeries},
+};
+use portcullis_template::Variable;
+
+use crate::{
+    authenticate::AuthorizerState,
+    keys::{DenyList, FileError, KeyRing, Watch},
+    origins::{self, OriginUnusable},
+};
+
+/// A snapshot in force.
+#[derive(Debug)]
+pub struct Live {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) stages: Vec<LiveStage>,
+    /// Whether a refusal may quote the request: some gateway response is customised.
+    pub(crate) quotes_requests: bool,
+    /// Where requests count that no stage answers.
+    pub(crate) nowhere: Arc<RouteSeries>,
+}
+
+/// What one stage's requests need.
+#[derive(Debug)]
+pub(crate) struct LiveStage {
+    pub(crate) api_arn: String,
+    pub(crate) authorizers: Vec<AuthorizerState>,
+    pub(crate) origins: Vec<Arc<Origin>>,
+    pub(crate) series: Vec<Arc<RouteSeries>>,
+    /// Where requests count that no route answers.
+    pub(crate) unrouted: Arc<RouteSeries>,
+    /// One per worker; empty without an access log.
+    pub(crate) log_buffers: Vec<LogBuffer>,
+    pub(crate) needs: Needs,
+}
+
+/// What of a request is kept for the log only; what nobody logs is not copied.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Needs {
+    pub(crate) path: bool,
+    pub(crate) user_agent: bool,
+    pub(crate) host: bool,
+}
+
+/// What lives longer than one snapshot.
+#[derive(Debug)]
+pub struct Fixtures {
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// Watches key files and deny lists.
+    pub watch: Watch,
+    workers: usize,
+    logs: std::sync::Mutex<HashMap<Destination, AccessLog>>,
+}
+
+/// Why a snapshot cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// The access log cannot be opened.
+    #[error("the access log of stage `{stage}` cannot be opened: {error}; mend `access_log`")]
+    AccessLog {
+        /// The stage.
+        stage: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Keys or a deny list cannot be read.
+    #[error("authoriser `{authorizer}`: {error}")]
+    Keys {
+        /// The authoriser.
+        authorizer: String,
+        /// Why.
+        error: FileError,
+    },
+    /// An origin cannot be called.
+    #[error("stage `{stage}`: {error}")]
+    Origin {
+        /// The stage.
+        stage: String,
+        /// Why.
+        error: OriginUnusable,
+    },
+}
+
+// === impl Fixtures ===
+
+impl Fixtures {
+    /// For a data plane of `workers` threads. Starts the watch.
+    pub fn new(workers: usize) -> std::io::Result<Self> {
+        let metrics = Arc::new(Metrics::new(workers));
+        Ok(Self {
+            metrics,
+            watch: Watch::start()?,
+            workers,
+            logs: std::sync::Mutex::default(),
+        })
+    }
+
+    /// Every access log that was opened.
+    pub fn logs(&self) -> Vec<AccessLog> {
+        self.logs
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    /// One log per destination, however many stages write to it.
+    fn log(&self, destination: &LogDestination) -> std::io::Result<AccessLog> {
+        let destination = match destination {
+            LogDestination::Stdout => Destination::Stdout,
+            LogDestination::Stderr => Destination::Stderr,
+            LogDestination::File(path) => Destination::File(path.clone()),
+        };
+        let mut logs = self.logs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(log) = logs.get(&destination) {
+            return Ok(log.clone());
+        }
+        let log = AccessLog::open(destination.clone())?;
+        logs.insert(destination, log.clone());
+        Ok(log)
+    }
+}
+
+// === impl Live ===
+
+impl Live {
+    /// Makes a snapshot ready: opens its logs, reads its keys, resolves its origins' roots. All errors at once.
+    pub fn open(snapshot: Snapshot, fixtures: &Fixtures) -> Result<Arc<Self>, Vec<LiveError>> {
+        let mut errors = Vec::new();
+        let mut rings = Rings::default();
+        let stages: Vec<_> = snapshot
+            .stages
+            .iter()
+            .map(|stage| LiveStage::open(stage, fixtures, &mut rings, &mut errors))
+            .collect();
+        let nowhere = fixtures.metrics.route(RouteKey {
+            api: "-".into(),
+            stage: "-".into(),
+            route: "-".into(),
+        });
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let quotes_requests = snapshot.stages.iter().any(|stage| !stage.gateway_responses.is_empty());
+        Ok(Arc::new(Self {
+            snapshot,
+            stages,
+            quotes_requests,
+            nowhere,
+        }))
+    }
+
+    /// Forgets every token that an authoriser remembers.
+    pub fn flush_authorizers(&self) {
+        self.stages
+            .iter()
+            .flat_map(|stage| &stage.authorizers)
+            .for_each(AuthorizerState::flush);
+    }
+
+    /// Forgets one token everywhere.
+    pub fn forget_token(&self, token: &str) {
+        self.stages
+            .iter()
+            .flat_map(|stage| &stage.authorizers)
+            .for_each(|state| state.forget(token));
+    }
+
+    /// Tokens that authorisers remember, about.
+    pub fn tokens_remembered(&self) -> u64 {
+        self.stages
+            .iter()
+            .flat_map(|stage| &stage.authorizers)
+            .map(AuthorizerState::remembered)
+            .sum()
+    }
+}
+
+/// Key rings by source, so that two authorisers with the same keys share them.
+#[derive(Default)]
+struct Rings(Vec<Arc<KeyRing>>);
+
+impl Rings {
+    fn ring(&mut self, authorizer: &Authorizer, fixtures: &Fixtures) -> Result<Arc<KeyRing>, FileError> {
+        if let Some(ring) = self.0.iter().find(|ring| *ring.source() == authorizer.keys) {
+            return Ok(Arc::clone(ring));
+        }
+        let ring = KeyRing::open(authorizer.keys.clone())?;
+        fixtures.watch.ring(&ring);
+        self.0.push(Arc::clone(&ring));
+        Ok(ring)
+    }
+}
+
+// === impl LiveStage ===
+
+impl LiveStage {
+    fn open(stage: &Stage, fixtures: &Fixtures, rings: &mut Rings, errors: &mut Vec<LiveError>) -> Self {
+        let mut authorizers = Vec::new();
+        for authorizer in &stage.authorizers {
+            match authorizer_state(authorizer, fixtures, rings) {
+                Ok(state) => authorizers.push(state),
+                Err(error) => errors.push(LiveError::Keys {
+                    authorizer: authorizer.name.to_string(),
+                    error,
+                }),
+            }
+        }
+        let mut origins = Vec::new();
+        for spec in &stage.origins {
+            match origins::origin(spec) {
+                Ok(origin) => origins.push(origin),
+                Err(error) => errors.push(LiveError::Origin {
+                    stage: stage.name.to_string(),
+                    error,
+                }),
+            }
+        }
+        let log = stage
+            .access_log
+            .as_ref()
+            .and_then(|spec| match fixtures.log(&spec.destination) {
+                Ok(log) => Some(log),
+                Err(error) => {
+                    errors.push(LiveError::AccessLog {
+                        stage: stage.name.to_string(),
+                        error,
+                    });
+                    None
+                }
+            });
+        let series = |route: &str| {
+            fixtures.metrics.route(RouteKey {
+                api: stage.api.clone(),
+                stage: stage.name.clone(),
+                route: route.into(),
+            })
+        };
+        Self {
+            api_arn: stage.api_arn(),
+            authorizers,
+            origins,
+            series: stage.routes.iter().map(|route| series(&route.key)).collect(),
+            unrouted: series("-"),
+            log_buffers: log
+                .iter()
+                .flat_map(|log| (0..fixtures.workers).map(|_| log.buffer()))
+                .collect(),
+            needs: stage.access_log.as_ref().map_or_else(Needs::default, |spec| {
+                let uses = |wanted: &[Variable]| spec.template.uses(|variable| wanted.contains(variable));
+                Needs {
+                    path: uses(&[Variable::Path]),
+                    user_agent: uses(&[Variable::IdentityUserAgent]),
+                    host: uses(&[Variable::DomainName, Variable::DomainPrefix]),
+                }
+            }),
+        }
+    }
+}
+
+fn authorizer_state(
+    authorizer: &Authorizer,
+    fixtures: &Fixtures,
+    rings: &mut Rings,
+) -> Result<AuthorizerState, FileError> {
+    let ring = rings.ring(authorizer, fixtures)?;
+    let deny_list = match &authorizer.grants {
+        Grants::Policy(grants) => grants.deny_list.clone().map(DenyList::open).transpose()?,
+        Grants::Scopes => None,
+    };
+    if let Some(list) = &deny_list {
+        fixtures.watch.deny_list(list);
+    }
+    Ok(AuthorizerState::new(ring, deny_list, authorizer.result_ttl_s))
+}

@@ -1,0 +1,170 @@
+//! The request, top to bottom. In a financial gateway the order of steps is a security property, so it is one function.
+
+use http::{Method, Request, Response, Uri, request::Parts};
+use portcullis_model::snapshot::Protection;
+use portcullis_net::{
+    Body,
+    server::{Peer, RequestBody},
+};
+use portcullis_policy::{DecidedBy, Permit, Side};
+
+use crate::{
+    Observer, Rejection, Step,
+    authenticate::{self, Caller, Credentials},
+    authorize::{self, Circumstances},
+    gateway::Worker,
+    integrate::{self, Admitted, Message},
+    locate::{self, Located, Routed},
+    receive,
+    record::Record,
+    throttle,
+};
+
+/// Leads a request through the steps to its answer. What each step knows for the log is written to `record` at once, so
+/// that a refusal is logged with all that was known when it happened.
+pub(crate) async fn proceed<O: Observer>(
+    worker: &Worker,
+    record: &mut Record,
+    uri: &Uri,
+    request: Request<RequestBody>,
+    peer: Peer,
+    observer: &mut O,
+) -> Result<Response<Body>, Rejection> {
+    let live = std::sync::Arc::clone(&record.live);
+    let (Parts { method, headers, .. }, body) = request.into_parts();
+
+    let received = receive::receive(&method, uri, &headers, body.length())?;
+    observer.passed(
+        Step::Receive,
+        format_args!("{method} {}", received.path().as_received()),
+    );
+
+    let located = locate::locate(&live.snapshot, &received, receive::host(uri, &headers))?;
+    record.enter_stage(located.index(), uri, &headers);
+    observer.passed(
+        Step::Locate,
+        format_args!("API {}, stage {}", located.stage().api, located.stage().name),
+    );
+
+    let routed = locate::route(&located, &received)?;
+    record.route = Some(routed.index());
+    observer.passed(Step::Route, format_args!("{}{}", routed.route().key, Values(&routed)));
+
+    let circumstances = Circumstances {
+        headers: &headers,
+        source: record.source,
+        secure: record.secure,
+        now: record.started,
+    };
+    let cleared = authorize::clear(&received, &located, &routed, circumstances)?;
+    observer.passed(Step::ResourcePolicy, format_args!("{}", resource_policy(&located)));
+
+    let credentials = Credentials {
+        headers: &headers,
+        query: received.query(),
+        source: record.source,
+        now: record.started,
+    };
+    let caller = identify(&live, &located, &routed, credentials).await?;
+    record.caller = Some(caller.clone());
+    observer.passed(
+        Step::Authenticate,
+        format_args!("{}", caller.principal().unwrap_or("anyone")),
+    );
+
+    let permit = authorize::authorize(&cleared, &caller, &located, &routed, circumstances)?;
+    observer.passed(Step::Authorize, format_args!("{}", Decided(&permit, &located, &caller)));
+
+    let lease = throttle::admit(located.stage(), worker.monotonic_ns(record.started_at))?;
+    let rate = located.stage().throttle.rate();
+    observer.passed(
+        Step::Throttle,
+        format_args!("within {}/s, burst {}", rate.rate_per_s(), rate.burst()),
+    );
+
+    let message = Message {
+        method,
+        headers,
+        body,
+        peer,
+    };
+    let admitted = Admitted {
+        received,
+        located,
+        routed,
+        caller,
+        permit,
+        lease,
+    };
+    let kind = admitted.routed.route().integration.kind();
+    let response = integrate::integrate(admitted, message, worker.client(), record).await?;
+    observer.passed(Step::Integrate, format_args!("{kind} answered {}", response.status()));
+    Ok(response)
+}
+
+async fn identify(
+    live: &crate::live::Live,
+    located: &Located<'_, '_>,
+    routed: &Routed<'_, '_>,
+    credentials: Credentials<'_>,
+) -> Result<Caller, Rejection> {
+    let stage = located.stage();
+    let Protection::Authorizer { index, .. } = routed.route().protection else {
+        return authenticate::authenticate(None, credentials, "").await;
+    };
+    // An index that leads nowhere must never open a route.
+    let live_stage = live.stages.get(located.index()).ok_or(Rejection::PolicyUnmade)?;
+    let authorizer = stage.authorizers.get(index).zip(live_stage.authorizers.get(index));
+    let authorizer = authorizer.ok_or(Rejection::PolicyUnmade)?;
+    authenticate::authenticate(Some(authorizer), credentials, &live_stage.api_arn).await
+}
+
+fn resource_policy(located: &Located<'_, '_>) -> &'static str {
+    if located.stage().resource_policy.is_some() {
+        "no explicit deny"
+    } else {
+        "none"
+    }
+}
+
+/// Path parameters, for people.
+struct Values<'v>(&'v Routed<'v, 'v>);
+
+impl std::fmt::Display for Values<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0
+            .parameters()
+            .iter()
+            .try_for_each(|(name, value)| write!(formatter, " {name}={value}"))
+    }
+}
+
+/// The statement that decided, for people.
+struct Decided<'v>(&'v Permit, &'v Located<'v, 'v>, &'v Caller);
+
+impl std::fmt::Display for Decided<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(permit, located, caller) = self;
+        match permit.decided_by() {
+            DecidedBy::NoPolicy => formatter.write_str("no policy is asked"),
+            DecidedBy::Statement { side, index, sid } => {
+                let (whose, policy) = match side {
+                    Side::Identity => ("the caller's policy", caller.policy()),
+                    Side::Resource => ("the resource policy", located.stage().resource_policy.as_ref()),
+                };
+                write!(formatter, "allowed by statement {index} of {whose}")?;
+                if let Some(sid) = sid {
+                    write!(formatter, " ({sid})")?;
+                }
+                policy.map_or(Ok(()), |policy| {
+                    write!(formatter, ": {}", policy.describe_statement(*index))
+                })
+            }
+        }
+    }
+}
+
+/// The method of a request that could not be read.
+pub(crate) fn unknown_method() -> Method {
+    Method::from_bytes(b"-").unwrap_or_default()
+}
