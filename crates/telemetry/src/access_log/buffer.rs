@@ -56,7 +56,8 @@ impl LogBuffer {
     /// Appends a line, which `write` gives with or without a line break at its end. Nothing is logged when it gives nothing;
     /// line breaks within become spaces, for what is logged as one line must read as one.
     ///
-    /// When the buffer is full `write` is not called and the line counts as dropped. `write` must not log itself.
+    /// When the buffer is full `write` is not called and the line counts as dropped. `write` must only append, and must not
+    /// log itself.
     pub fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let appended = lock(&self.slot.0).append(write);
         // Relaxed is enough for `idle`: the writer sets it before it looks into the slot for the last time, and the slot's
@@ -117,6 +118,7 @@ impl Lines {
     fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Appended {
         self.bytes.truncate(self.whole);
         write(&mut self.bytes);
+        self.whole = self.whole.min(self.bytes.len());
         if self.bytes.len() > self.whole && self.bytes.ends_with(b"\n") {
             self.bytes.pop();
         }
@@ -166,5 +168,12 @@ impl Lines {
         self.bytes.shrink_to(2 * BUFFER_BYTES);
         self.whole = 0;
         self.count = 0;
+    }
+}
+
+#[cfg(test)]
+impl Slot {
+    pub(super) fn append_for_test(&self, line: &str) {
+        lock(&self.0).append(|out| out.extend_from_slice(line.as_bytes()));
     }
 }

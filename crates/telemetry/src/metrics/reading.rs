@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use prometheus_client::{
-    encoding::{DescriptorEncoder, NoLabelSet},
+    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet},
     metrics::{MetricType, exemplar::Exemplar},
 };
 
@@ -115,16 +115,25 @@ impl Readings {
             };
             let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
             for (labels, read) in series {
-                let mut metric = metric.encode_family(labels)?;
-                match read {
-                    Read::Gauge(read) => metric.encode_gauge(&read())?,
-                    Read::Counter(read) => {
-                        metric.encode_counter(&read(), None::<&Exemplar<NoLabelSet, u64>>)?;
-                    }
+                if labels.is_empty() {
+                    read.encode(&mut metric)?;
+                } else {
+                    read.encode(&mut metric.encode_family(labels)?)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+// === impl Read ===
+
+impl Read {
+    fn encode(&self, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+        match self {
+            Self::Gauge(read) => metric.encode_gauge(&read()),
+            Self::Counter(read) => metric.encode_counter(&read(), None::<&Exemplar<NoLabelSet, u64>>),
+        }
     }
 }
 

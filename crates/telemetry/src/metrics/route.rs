@@ -90,7 +90,8 @@ pub(super) fn encode(routes: &[(RouteKey, Arc<RouteSeries>)], encoder: &mut Desc
         .iter()
         .map(|(key, series)| (labels(key), series.total()))
         .collect();
-    let counters: [(_, _, fn(&Total) -> u64); 3] = [
+    type Of<'t, V> = fn(&'t Total) -> V;
+    let counters: [(_, _, Of<'_, u64>); 3] = [
         ("portcullis_count", "Requests", |total| total.latency.count()),
         (
             "portcullis_4xx_errors",
@@ -112,7 +113,7 @@ pub(super) fn encode(routes: &[(RouteKey, Arc<RouteSeries>)], encoder: &mut Desc
                 .encode_counter(&value(total), no_exemplar)?;
         }
     }
-    let histograms: [(_, _, fn(&Total) -> &Sum); 2] = [
+    let histograms: [(_, _, Of<'_, &Sum>); 2] = [
         (
             "portcullis_latency",
             "From the request's head to the end of the answer",
