@@ -1,6 +1,8 @@
 //! The commands, one noun per file; here is what they have in common.
 
+mod check;
 mod policy;
+mod routes;
 mod secret;
 mod token;
 
@@ -26,9 +28,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Report everything that is wrong with API documents or a configuration.
+    #[command(after_help = check::HELP)]
+    Check(check::Check),
     /// Evaluate IAM policies without a gateway.
     #[command(subcommand)]
     Policy(policy::Command),
+    /// List the routes that would be served, with what protects each.
+    #[command(after_help = routes::HELP)]
+    Routes(routes::Routes),
     /// Make secrets that tokens are signed with.
     #[command(subcommand)]
     Secret(secret::Command),
@@ -49,7 +57,9 @@ enum Exit {
 /// Reads the command line and carries it out.
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
         Command::Policy(command) => policy::run(command),
+        Command::Routes(args) => routes::run(&args),
         Command::Secret(command) => secret::run(command),
         Command::Token(command) => token::run(command),
     };
@@ -94,7 +104,7 @@ fn read_input(name: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
 }
 
 /// Splits `NAME=VALUE`; for options that take such pairs.
-fn parse_pair(text: &str) -> Result<(String, String), String> {
+pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),

@@ -28,7 +28,7 @@ pub(crate) use self::{
     access_log::{AccessLog, Destination, Format},
     api::{ACCOUNT, Api, REGION, is_account, is_region},
     listener::Listener,
-    stage::{Stage, Throttle},
+    stage::{Stage, Throttle, check_mount, check_stage_name, check_variable},
 };
 use self::{report::Report, section::Section};
 
@@ -43,16 +43,16 @@ const WORKERS_MAX: u64 = 1024;
 /// Where a process keeps what must outlive it, when the configuration does not say.
 const DATA_DIR: &str = "portcullis-data";
 
-/// A whole configuration without errors.
-#[derive(Clone, Debug, PartialEq)]
+/// What a configuration says.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Config {
-    /// The directory that belongs to this process alone.
-    pub(crate) data_dir: Located<PathBuf>,
+    /// The directory that belongs to this process alone; `None` when there is nothing to keep.
+    pub(crate) data_dir: Option<Located<PathBuf>>,
     /// Worker threads of the data plane; `None` for one per core.
     pub(crate) workers: Option<NonZeroUsize>,
-    /// Where callers are accepted; at least one.
+    /// Where callers are accepted; at least one, when it was read without errors.
     pub(crate) listeners: Vec<Listener>,
-    /// What is served; at least one, each with at least one stage.
+    /// What is served; at least one, each with at least one stage, when it was read without errors.
     pub(crate) apis: Vec<Api>,
     /// Where `/metrics`, `/livez` and `/readyz` are answered.
     pub(crate) metrics: Option<Located<SocketAddr>>,
@@ -60,8 +60,9 @@ pub(crate) struct Config {
 
 /// Reads a configuration's text; paths in it become relative to `directory`, where its file stands.
 ///
-/// The configuration is `Some` only when no finding is an error.
-pub(crate) fn read(source: &str, text: &str, directory: &Path) -> (Option<Config>, Findings) {
+/// The configuration holds whatever is sound, so that its documents can be looked at as well. **It must not be served when
+/// there are errors among the findings**: what they concern is missing from it.
+pub(crate) fn read(source: &str, text: &str, directory: &Path) -> (Config, Findings) {
     let source: Arc<str> = source.into();
     if text.len() > CONFIG_BYTES_MAX {
         let mut findings = Findings::new();
@@ -75,7 +76,7 @@ pub(crate) fn read(source: &str, text: &str, directory: &Path) -> (Option<Config
             message,
             "is this the right file?",
         );
-        return (None, findings);
+        return (Config::default(), findings);
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text); // a byte order mark, as some editors write
     let report = Report::new(source, text, directory);
@@ -93,11 +94,10 @@ pub(crate) fn read(source: &str, text: &str, directory: &Path) -> (Option<Config
     // with missing keys, though: those findings would send a reader after ghosts.
     let root = Section::root(&report, document.get_ref());
     let config = read_root(&root);
-    let findings = report.into_findings(!errors.is_empty());
-    (config.filter(|_| !findings.has_errors()), findings)
+    (config, report.into_findings(!errors.is_empty()))
 }
 
-fn read_root(root: &Section<'_>) -> Option<Config> {
+fn read_root(root: &Section<'_>) -> Config {
     let data_dir = root.path("data_dir").unwrap_or_else(|| Located {
         value: root.report.relative(DATA_DIR),
         place: root.report.whole(),
@@ -106,36 +106,34 @@ fn read_root(root: &Section<'_>) -> Option<Config> {
         .integer("workers", 1..=WORKERS_MAX)
         .and_then(|found| NonZeroUsize::new(usize::try_from(found.value).ok()?));
     let listener_tables = root.tables("listeners", LISTENERS_MAX);
-    let listeners: Vec<_> = listener_tables.iter().map(listener::read).collect();
+    let listeners: Vec<_> = listener_tables.iter().filter_map(listener::read).collect();
     let api_tables = root.tables("apis", APIS_MAX);
-    let apis: Vec<_> = api_tables.iter().map(api::read).collect();
+    let apis: Vec<_> = api_tables.iter().filter_map(api::read).collect();
     let metrics = root.table("metrics").and_then(|section| {
         let address = section.required("address", |key| section.address(key));
         section.finish();
         address
     });
     root.finish();
-    if listeners.is_empty() && !root.has("listeners") {
+    if root.is_absent_or_empty("listeners") {
         let remedy = "add `[[listeners]]` with `address = \"127.0.0.1:8080\"`";
         root.report
             .missing(&root.report.whole(), "there is no listener, so nobody can call", remedy);
     }
-    if apis.is_empty() && !root.has("apis") {
+    if root.is_absent_or_empty("apis") {
         let remedy = "add `[[apis]]` with an `id`, a `document` and `[[apis.stages]]`";
         root.report
             .missing(&root.report.whole(), "there is no API, so nothing is served", remedy);
     }
-    let listeners: Option<Vec<_>> = listeners.into_iter().collect();
-    let apis: Option<Vec<_>> = apis.into_iter().collect();
-    check_addresses(root.report, listeners.as_deref().unwrap_or_default(), metrics.as_ref());
-    check_names(root.report, apis.as_deref().unwrap_or_default());
-    Some(Config {
-        data_dir,
+    check_addresses(root.report, &listeners, metrics.as_ref());
+    root.report.extend(check_names(&apis));
+    Config {
+        data_dir: Some(data_dir),
         workers,
-        listeners: listeners?,
-        apis: apis?,
+        listeners,
+        apis,
         metrics,
-    })
+    }
 }
 
 /// Two listeners on one address would share its callers between them at random.
@@ -159,45 +157,43 @@ fn check_addresses(report: &Report<'_>, listeners: &[Listener], metrics: Option<
     }
 }
 
-fn check_names(report: &Report<'_>, apis: &[Api]) {
+/// Two APIs of one id, or two stages of one name: logs and ARNs could not tell them apart. (Two stages at one mount are
+/// the compiler's to find.)
+pub(crate) fn check_names(apis: &[Api]) -> Findings {
+    let mut findings = Findings::new();
     let mut ids: BTreeMap<&str, &Place> = BTreeMap::new();
-    let mut mounts: BTreeMap<&str, (&str, &Stage)> = BTreeMap::new();
     for api in apis {
-        if let Some(first) = ids.insert(&api.id.value, &api.id.place) {
-            let message = format!(
-                "the API `{}` is there twice; first in line {}",
-                api.id.value, first.line
+        let id = &api.id;
+        if let Some(first) = ids.insert(&id.value, &id.place) {
+            let message = format!("the API `{}` is there twice{}", id.value, first_in(first));
+            findings.error(
+                id.place.clone(),
+                "duplicate-id",
+                message,
+                "give each API an id of its own",
             );
-            report.error(&api.id.place, "duplicate-id", message, "give each API an id of its own");
         }
         let mut stages: BTreeMap<&str, &Place> = BTreeMap::new();
         for stage in &api.stages {
-            if let Some(first) = stages.insert(&stage.name.value, &stage.name.place) {
-                let message = format!(
-                    "`{}` has the stage `{}` twice; first in line {}",
-                    api.id.value, stage.name.value, first.line
-                );
-                report.error(
-                    &stage.name.place,
+            let name = &stage.name;
+            if let Some(first) = stages.insert(&name.value, &name.place) {
+                let message = format!("`{}` has the stage `{}` twice{}", id.value, name.value, first_in(first));
+                findings.error(
+                    name.place.clone(),
                     "duplicate-stage",
                     message,
                     "rename or remove one of them",
                 );
-                continue; // their default mounts are equal too; that goes without saying
-            }
-            if let Some((other, first)) = mounts.insert(&stage.mount.value, (&api.id.value, stage)) {
-                let (mount, name) = (&stage.mount.value, &first.name.value);
-                let message = format!(
-                    "`{mount}` already leads to the stage `{name}` of `{other}`, line {}",
-                    first.mount.place.line
-                );
-                report.error(
-                    &stage.mount.place,
-                    "duplicate-mount",
-                    message,
-                    "give each stage a `mount` of its own",
-                );
             }
         }
+    }
+    findings
+}
+
+fn first_in(place: &Place) -> String {
+    if place.line == 0 {
+        String::new()
+    } else {
+        format!("; first in line {}", place.line)
     }
 }

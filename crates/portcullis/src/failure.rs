@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// The file would have been overwritten.
     #[error("`{}` is already there and is never overwritten", .0.display())]
     AlreadyThere(PathBuf),
+    /// There are errors among the findings, which have been printed.
+    #[error("nothing can be served from this")]
+    Findings,
     /// Neither `-` nor a file could be read.
     #[error("{0} cannot be read: {1}")]
     NotReadable(String, #[source] io::Error),
@@ -60,6 +63,7 @@ impl Failure {
     pub(crate) fn remedy(&self) -> String {
         match self {
             Self::AlreadyThere(_) => "remove it first, or choose another name".to_owned(),
+            Self::Findings => "mend the errors above; `portcullis check` says them again".to_owned(),
             Self::NotReadable(_, error) => readable_remedy(error).to_owned(),
             Self::NotWritable(_, error) => writable_remedy(error).to_owned(),
             Self::Option { remedy, .. } => remedy.clone(),

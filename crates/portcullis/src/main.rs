@@ -2,8 +2,10 @@
 
 mod command;
 mod config;
+mod data_dir;
 mod duration;
 mod failure;
+mod load;
 mod report;
 mod secret_file;
 

@@ -18,7 +18,7 @@ pub(crate) const REGION: &str = "us-east-1";
 /// The account in ARNs when none is given.
 pub(crate) const ACCOUNT: &str = "000000000000";
 
-/// An API without errors in its configuration.
+/// An API as it is configured.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Api {
     /// Its id, `[A-Za-z0-9_-]{1,63}`.
@@ -31,7 +31,7 @@ pub(crate) struct Api {
     pub(crate) region: String,
     /// The account in its ARNs, 12 digits (default `000000000000`).
     pub(crate) account: String,
-    /// At least one.
+    /// At least one, when it was read without errors.
     pub(crate) stages: Vec<Stage>,
 }
 
@@ -53,23 +53,22 @@ pub(super) fn read(section: &Section<'_>) -> Option<Api> {
     let stages: Vec<_> = section
         .tables("stages", STAGES_MAX)
         .iter()
-        .map(|table| stage::read(table, kind))
+        .filter_map(|table| stage::read(table, kind))
         .collect();
     section.finish();
-    if stages.is_empty() && !section.has("stages") {
+    if section.is_absent_or_empty("stages") {
         let remedy = "add `[[apis.stages]]` with `name = \"TEST\"` below it";
         section
             .report
             .missing(&section.place, "this API has no stage, so it is served nowhere", remedy);
     }
-    let stages: Option<Vec<_>> = stages.into_iter().collect();
     Some(Api {
         id: id?,
         document: document?,
         kind,
         region,
         account,
-        stages: stages?,
+        stages,
     })
 }
 

@@ -57,6 +57,10 @@ impl<'t> Report<'t> {
         self.findings.borrow_mut().warn(place.clone(), code, message, remedy);
     }
 
+    pub(super) fn extend(&self, findings: Findings) {
+        self.findings.borrow_mut().extend(findings);
+    }
+
     pub(super) fn missing(&self, place: &Place, message: impl Into<String>, remedy: impl Into<String>) {
         self.error(place, MISSING_KEY, message, remedy);
     }

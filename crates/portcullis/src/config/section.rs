@@ -58,6 +58,13 @@ impl<'t> Section<'t> {
         self.table.contains_key(key)
     }
 
+    /// Whether the key is not there, or an empty list.
+    pub(super) fn is_absent_or_empty(&self, key: &str) -> bool {
+        self.table
+            .get(key)
+            .is_none_or(|value| value.get_ref().as_array().is_some_and(|items| items.is_empty()))
+    }
+
     /// The value that `read` makes of the key; a finding when the key is not there.
     pub(super) fn required<T>(&self, key: &'static str, read: impl FnOnce(&'static str) -> Option<T>) -> Option<T> {
         if !self.has(key) {

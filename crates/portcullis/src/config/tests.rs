@@ -63,8 +63,7 @@ name = "TEST"
 fn reads_everything_that_can_be_said() {
     let (config, findings) = read("portcullis.toml", WHOLE, Path::new("/etc/p"));
     assert_eq!(findings.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
-    let config = config.unwrap();
-    assert_eq!(config.data_dir.value, Path::new("/etc/p/state"));
+    assert_eq!(config.data_dir.unwrap().value, Path::new("/etc/p/state"));
     assert_eq!(config.workers.unwrap().get(), 2);
     assert_eq!(config.metrics.unwrap().value.to_string(), "127.0.0.1:9100");
 
@@ -138,8 +137,7 @@ fn reads_everything_that_can_be_said() {
 fn the_least_has_defaults() {
     let (config, findings) = read("portcullis.toml", LEAST, Path::new(""));
     assert!(findings.is_empty());
-    let config = config.unwrap();
-    assert_eq!(config.data_dir.value, Path::new("portcullis-data"));
+    assert_eq!(config.data_dir.unwrap().value, Path::new("portcullis-data"));
     assert_eq!((config.workers, config.metrics), (None, None));
     assert_eq!(config.listeners[0], Listener::at(config.listeners[0].address.clone()));
     assert_eq!(
@@ -181,7 +179,7 @@ fn check(behind: &str, inserted: &str, expected: &[&str]) {
 
 #[track_caller]
 fn check_whole(text: &str, expected: &[&str]) {
-    let (config, findings) = read("p", text, Path::new(""));
+    let (_, findings) = read("p", text, Path::new(""));
     let short = |finding: &portcullis_core::Finding| {
         let (place, severity) = (&finding.place, finding.severity);
         assert!(!finding.remedy.is_empty(), "a finding says what to do: {finding}");
@@ -192,7 +190,6 @@ fn check_whole(text: &str, expected: &[&str]) {
     };
     let found: Vec<_> = findings.iter().map(short).collect();
     assert_eq!(found, expected, "\n{text}");
-    assert_eq!(config.is_some(), !findings.has_errors());
 }
 
 #[test]
@@ -365,11 +362,6 @@ fn slips_of_apis_are_named() {
     );
     check(
         "name",
-        "[[apis]]\nid = \"b\"\ndocument = \"b\"\n[[apis.stages]]\nname = \"TEST\"",
-        &["12:8: error: duplicate-mount: `/TEST` already leads to the stage `TEST` of `a`, line 7"],
-    );
-    check(
-        "name",
         "[[apis]]\nid = \"b\"\ndocument = \"b\"\n[[apis.stages]]\nname = \"TEST\"\nmount = \"/b\"",
         &[],
     );
@@ -490,15 +482,17 @@ fn an_empty_text_lacks_everything() {
     );
     check_whole(
         "listeners = []\napis = [1]\n",
-        &["2:9: error: wrong-type: `apis` is an integer"],
+        &[
+            "0:0: error: missing-key: there is no listener, so nobody can call",
+            "2:9: error: wrong-type: `apis` is an integer",
+        ],
     );
 }
 
 #[test]
 fn syntax_errors_do_not_hide_other_findings_nor_invent_any() {
     let text = "wrokers = 1\n[[listeners]]\naddress = \"127.0.0.1:8080\n[[apis]]\nid = \"a\"\n";
-    let (config, findings) = read("p", text, Path::new(""));
-    assert!(config.is_none());
+    let (_, findings) = read("p", text, Path::new(""));
     let codes: Vec<_> = findings
         .iter()
         .map(|finding| (finding.place.line, finding.code))
@@ -522,7 +516,7 @@ fn columns_count_characters_and_a_byte_order_mark_counts_nothing() {
     let place = &findings.iter().next().unwrap().place;
     assert_eq!((place.line, place.column), (1, 16));
     let text = format!("\u{feff}data_dir = \"ä\"\r\n{}", LEAST.replace('\n', "\r\n"));
-    assert!(read("p", &text, Path::new("")).0.is_some());
+    assert!(read("p", &text, Path::new("")).1.is_empty());
 }
 
 #[test]
@@ -551,12 +545,13 @@ fn sizes_are_bounded() {
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(64))]
     #[test]
-    fn a_mutated_text_never_panics_and_a_config_never_comes_with_an_error(
+    fn a_mutated_text_never_panics_and_what_is_sound_without_findings_is_whole(
         at in 0..WHOLE.len(), cut in 0..40_usize, text in "[ -~\\n\"é=\\[\\]{}]{0,8}",
     ) {
         let end = (at + cut).min(WHOLE.len());
         let mutated = format!("{}{text}{}", &WHOLE[..at], &WHOLE[end..]);
         let (config, findings) = read("p", &mutated, Path::new(""));
-        proptest::prop_assert_eq!(config.is_some(), !findings.has_errors());
+        let is_whole = !config.listeners.is_empty() && !config.apis.is_empty() && config.apis.iter().all(|api| !api.stages.is_empty());
+        proptest::prop_assert!(is_whole || findings.has_errors());
     }
 }

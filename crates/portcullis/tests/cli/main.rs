@@ -1,7 +1,9 @@
 //! The real binary, as a person calls it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod check;
 mod policy;
+mod routes;
 mod secret;
 mod token;
 
@@ -12,6 +14,26 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+/// An API with one protected route to an origin.
+const PROXY: &str = include_str!("proxy.yaml");
+/// What serves it.
+const CONFIG: &str = r#"data_dir = "state"
+
+[[listeners]]
+address = "127.0.0.1:8080"
+
+[[apis]]
+id = "proxy"
+document = "proxy.yaml"
+
+[[apis.stages]]
+name = "TEST"
+mount = "/"
+variables = { origin = "127.0.0.1:9000" }
+"#;
+/// base64 of 64 bytes.
+const SECRET: &str = "MDEyMzQ1Njc4OUFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaYWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXotXw==";
 
 /// A directory to call the binary in.
 struct Place(TempDir);
@@ -109,7 +131,14 @@ fn help_and_mistakes_are_told_apart() {
 #[test]
 fn every_command_has_a_help_with_examples() {
     let place = Place::new();
-    for command in ["policy simulate", "secret generate", "token issue", "token check"] {
+    for command in [
+        "check",
+        "policy simulate",
+        "routes",
+        "secret generate",
+        "token issue",
+        "token check",
+    ] {
         place
             .run(&format!("{command} --help"))
             .expect(0, &format!("Usage: portcullis {command}"), "")

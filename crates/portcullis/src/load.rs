@@ -1,0 +1,116 @@
+//! A configuration and the documents that it names, read from files or made from arguments, with all findings at once.
+
+mod arguments;
+mod compose;
+mod secrets;
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use portcullis_core::{Findings, Place};
+use portcullis_openapi::{TEXT_BYTES_MAX, document::Document};
+
+pub(crate) use self::{
+    arguments::{Kind, Mounting, Serving, Source},
+    secrets::look_at_secrets,
+};
+use crate::{
+    config::{self, Api, CONFIG_BYTES_MAX, Config},
+    failure::Failure,
+    report::Sources,
+};
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The configuration, as far as it is sound.
+    pub(crate) config: Config,
+    /// The document of each of its APIs, in their order; `None` where it cannot be read at all.
+    pub(crate) documents: Vec<Option<Document>>,
+    /// The texts, for excerpts.
+    pub(crate) sources: Sources,
+    /// What is wrong with any of it so far.
+    pub(crate) findings: Findings,
+}
+
+/// Reads a configuration file and its documents.
+///
+/// # Errors
+/// The configuration file itself cannot be read; whatever else is wrong is a finding.
+pub(crate) fn from_file(path: &Path) -> Result<Loaded, Failure> {
+    let name = path.display().to_string();
+    let text =
+        read_text(path, CONFIG_BYTES_MAX as u64).map_err(|error| Failure::NotReadable(format!("`{name}`"), error))?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let (config, findings) = config::read(&name, &text, directory);
+    let mut sources = Sources::default();
+    sources.keep(name, text);
+    Ok(load_documents(config, sources, findings))
+}
+
+/// Reads the documents of a configuration.
+fn load_documents(config: Config, mut sources: Sources, mut findings: Findings) -> Loaded {
+    let documents = config
+        .apis
+        .iter()
+        .map(|api| load_document(api, &mut sources, &mut findings))
+        .collect();
+    Loaded {
+        config,
+        documents,
+        sources,
+        findings,
+    }
+}
+
+fn load_document(api: &Api, sources: &mut Sources, findings: &mut Findings) -> Option<Document> {
+    let path = &api.document.value;
+    let name = path.display().to_string();
+    match read_text(path, TEXT_BYTES_MAX as u64) {
+        Ok(text) => {
+            let (document, found) = portcullis_openapi::read(&name, &text, api.kind);
+            findings.extend(found);
+            sources.keep(name, text);
+            document
+        }
+        Err(error) => {
+            let (code, remedy) = match error.kind() {
+                io::ErrorKind::NotFound => ("document-missing", missing_remedy(&api.document.place, path)),
+                io::ErrorKind::InvalidData => ("document-not-text", "save it as UTF-8".to_owned()),
+                _ => ("document-unreadable", "make it readable for this user".to_owned()),
+            };
+            let message = format!(
+                "the document `{name}` of the API `{}` cannot be read: {error}",
+                api.id.value
+            );
+            findings.error(api.document.place.clone(), code, message, remedy);
+            None
+        }
+    }
+}
+
+fn missing_remedy(place: &Place, path: &Path) -> String {
+    if place.line == 0 {
+        return "check its name".to_owned();
+    }
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
+    format!(
+        "paths are relative to the file that names them; `{}` was looked for",
+        absolute.display()
+    )
+}
+
+/// A file as text of at most `bytes_max` bytes and one more, so that whoever reads the text can say that it is too long.
+fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}

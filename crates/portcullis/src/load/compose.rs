@@ -1,0 +1,97 @@
+//! From configuration and documents to what the compiler takes.
+
+use std::path::Path;
+
+use portcullis_core::Findings;
+use portcullis_limit::Rate;
+use portcullis_model::{ApiSource, Snapshot, StageSource, compile, snapshot::LogDestination};
+use portcullis_openapi::document::Located;
+
+use super::Loaded;
+use crate::config::{Api, Destination, Format, Stage};
+
+impl Loaded {
+    /// Compiles everything that was read and adds what the compiler finds. `None` when there is an error anywhere.
+    pub(crate) fn compile(&mut self, previous: Option<&Snapshot>) -> Option<Snapshot> {
+        let (snapshot, found) = compile(&self.api_sources(), previous);
+        self.findings.extend(found);
+        snapshot.filter(|_| !self.findings.has_errors())
+    }
+
+    fn api_sources(&mut self) -> Vec<ApiSource> {
+        let Self {
+            config,
+            documents,
+            findings,
+            ..
+        } = self;
+        let pairs = config.apis.iter().zip(documents.iter());
+        pairs
+            .filter_map(|(api, document)| api_source(api, document.clone()?, findings))
+            .collect()
+    }
+}
+
+fn api_source(api: &Api, document: portcullis_openapi::Document, findings: &mut Findings) -> Option<ApiSource> {
+    let stages = api
+        .stages
+        .iter()
+        .filter_map(|stage| stage_source(stage, findings))
+        .collect();
+    Some(ApiSource {
+        id: api.id.value.clone(),
+        region: api.region.clone(),
+        account: api.account.clone(),
+        document,
+        directory: directory(&api.document.value).to_owned(),
+        stages,
+    })
+}
+
+/// The directory that file references in a document are relative to.
+pub(crate) fn directory(document: &Path) -> &Path {
+    document.parent().unwrap_or(Path::new(""))
+}
+
+fn stage_source(stage: &Stage, findings: &mut Findings) -> Option<StageSource> {
+    let throttle = match Rate::new(stage.throttle.rate_per_s, stage.throttle.burst) {
+        Ok(rate) => rate,
+        Err(error) => {
+            findings.error(
+                stage.throttle.place.clone(),
+                "bad-throttle",
+                error.to_string(),
+                "choose another `rate_per_s`",
+            );
+            return None;
+        }
+    };
+    let format = match &stage.access_log.format.value {
+        Format::Clf => "clf",
+        Format::Json => "json",
+        Format::Template(template) => template,
+    };
+    let format = Located {
+        value: format.to_owned(),
+        place: stage.access_log.format.place.clone(),
+    };
+    let destination = match &stage.access_log.destination.value {
+        Destination::File(path) => Some(LogDestination::File(path.clone())),
+        Destination::Off => None,
+        Destination::Stderr => Some(LogDestination::Stderr),
+        Destination::Stdout => Some(LogDestination::Stdout),
+    };
+    Some(StageSource {
+        place: stage.name.place.clone(),
+        name: stage.name.value.clone(),
+        mount: stage.mount.clone(),
+        variables: stage
+            .variables
+            .iter()
+            .map(|(name, value)| (name.clone(), value.value.clone()))
+            .collect(),
+        throttle,
+        access_log: destination.map(|destination| (destination, format)),
+        origin_roots: stage.origin_roots.as_ref().map(|roots| roots.value.clone()),
+    })
+}
