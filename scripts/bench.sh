@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/prepare.sh
 prepare_build
-install_tools nginx=nginx-light haproxy=haproxy openssl=openssl taskset=util-linux
+install_tools nginx=nginx haproxy=haproxy openssl=openssl taskset=util-linux
 [ "$(nproc)" -ge 2 ] || die "two cores are needed: one for the proxy, one for load and origin"
 
 say "building the gateway and the load"

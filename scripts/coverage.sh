@@ -5,15 +5,13 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/prepare.sh
 prepare_build
-install_tools curl=curl nginx=nginx-light
+install_tools curl=curl nginx=nginx
 
-# The tools must read what rustc's LLVM writes: rustup's component does, then the newest of Debian.
+# The tools must read what rustc's LLVM writes: rustup's component does, and Debian's from 19 on (an older one does not).
 tools=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin
 if [ ! -x "$tools/llvm-profdata" ]; then
-    if ! ls /usr/lib/llvm-*/bin/llvm-profdata >/dev/null 2>&1; then
-        install_tools llvm-profdata-19=llvm-19
-    fi
-    tools=$(ls -d /usr/lib/llvm-*/bin | sort -V | tail -n 1)
+    install_tools =llvm-19/usr/lib/llvm-19/bin/llvm-profdata
+    tools=/usr/lib/llvm-19/bin
 fi
 
 crates=
@@ -21,12 +19,12 @@ for name in "$@"; do crates="$crates -p $name"; done
 out=target/coverage
 rm -rf "$out/profiles"
 mkdir -p "$out/profiles"
-export CARGO_TARGET_DIR="$out/build" RUSTFLAGS="-C instrument-coverage" LLVM_PROFILE_FILE="$PWD/$out/profiles/%p-%m.profraw"
+export CARGO_TARGET_DIR="$out/build" RUSTFLAGS="-C instrument-coverage"
 say "building and running the tests with coverage (a build of its own, in $out/build)"
 # shellcheck disable=SC2086 # a list of words
-cargo test --locked ${crates:---workspace} --no-run --message-format json >"$out/build.json"
+LLVM_PROFILE_FILE=/dev/null cargo test --locked ${crates:---workspace} --no-run --message-format json >"$out/build.json"
 # shellcheck disable=SC2086
-cargo test --locked ${crates:---workspace} --quiet
+LLVM_PROFILE_FILE="$PWD/$out/profiles/%p-%m.profraw" cargo test --locked ${crates:---workspace} --quiet
 
 "$tools/llvm-profdata" merge -sparse "$out"/profiles/*.profraw -o "$out/all.profdata"
 objects=$(sed -n 's/.*"executable":"\([^"]*\)".*/--object \1/p' "$out/build.json" | sort -u)
