@@ -5,6 +5,7 @@
 
 mod drive;
 mod mutate;
+mod path;
 mod target;
 
 use std::{
