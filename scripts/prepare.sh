@@ -38,7 +38,7 @@ This is not Debian, so install what gives them by hand and start again."
     policy=/usr/sbin/policy-rc.d
     made_policy=
     if [ ! -e $policy ]; then
-        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null || die "$missing cannot be installed without root"
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null || die "cannot install$missing without root"
         made_policy=yes
         trap 'as_root rm -f "$policy"' EXIT
         trap 'exit 130' INT TERM
