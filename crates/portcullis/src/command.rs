@@ -4,6 +4,7 @@ mod check;
 mod policy;
 mod routes;
 mod secret;
+mod serve;
 mod token;
 
 use std::{io::Read, path::Path, process::ExitCode};
@@ -40,6 +41,9 @@ enum Command {
     /// Make secrets that tokens are signed with.
     #[command(subcommand)]
     Secret(secret::Command),
+    /// Serve API documents, or what a configuration names.
+    #[command(after_help = serve::HELP)]
+    Serve(Box<serve::Serve>),
     /// Issue and check tokens (JWT).
     #[command(subcommand)]
     Token(token::Command),
@@ -61,6 +65,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Policy(command) => policy::run(command),
         Command::Routes(args) => routes::run(&args),
         Command::Secret(command) => secret::run(command),
+        Command::Serve(args) => serve::run(&args),
         Command::Token(command) => token::run(command),
     };
     match outcome {

@@ -1,11 +1,14 @@
 //! Why a command could not do its work at all, and what to do about it.
 
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use portcullis_core::{PathError, SecretRef};
 use portcullis_jose::{JwksError, KeyError, SignError};
 use portcullis_policy::PolicyError;
-use portcullis_proxy::keys::FileError;
+use portcullis_proxy::{LiveError, keys::FileError};
+use portcullis_telemetry::metrics::ReadingError;
+
+use crate::{data_dir::DataDirError, service::bind_remedy};
 
 /// A command that came to nothing: exit status 2. A negative answer is no failure.
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +16,21 @@ pub(crate) enum Failure {
     /// The file would have been overwritten.
     #[error("`{}` is already there and is never overwritten", .0.display())]
     AlreadyThere(PathBuf),
+    /// An address cannot be listened on.
+    #[error("`{0}` cannot be listened on: {1}")]
+    Bind(SocketAddr, #[source] io::Error),
+    /// The data directory cannot be had.
+    #[error("data_dir: {0}")]
+    DataDir(#[source] DataDirError),
     /// There are errors among the findings, which have been printed.
     #[error("nothing can be served from this")]
     Findings,
+    /// Keys, logs or origins cannot be opened; all of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: "))]
+    Live(Vec<LiveError>),
+    /// Neither documents nor a configuration are given.
+    #[error("no document is named, and there is no `portcullis.toml` here")]
+    NothingNamed,
     /// Neither `-` nor a file could be read.
     #[error("{0} cannot be read: {1}")]
     NotReadable(String, #[source] io::Error),
@@ -41,6 +56,12 @@ pub(crate) enum Failure {
     /// A JWK set that cannot be used.
     #[error("{0}: {1}")]
     Jwks(String, #[source] JwksError),
+    /// A metric of our own cannot be added.
+    #[error("the metrics cannot be set up: {0}")]
+    Readings(#[source] ReadingError),
+    /// The system gives no thread, descriptor or port.
+    #[error("the gateway cannot be started: {0}")]
+    Start(#[source] io::Error),
     /// A secret or key that cannot be had.
     #[error("{0}")]
     Secret(#[source] FileError),
@@ -63,6 +84,13 @@ impl Failure {
     pub(crate) fn remedy(&self) -> String {
         match self {
             Self::AlreadyThere(_) => "remove it first, or choose another name".to_owned(),
+            Self::Bind(address, error) => bind_remedy(*address, error),
+            Self::DataDir(DataDirError::InUse(_)) => {
+                "end the other process, or give this one a `data_dir` of its own".to_owned()
+            }
+            Self::DataDir(DataDirError::Unusable(_, error)) => writable_remedy(error).to_owned(),
+            Self::Live(_) | Self::Readings(_) | Self::Start(_) => String::new(),
+            Self::NothingNamed => "name one, as in `proxy.yaml`, or give `--config FILE`".to_owned(),
             Self::Findings => "mend the errors above; `portcullis check` says them again".to_owned(),
             Self::NotReadable(_, error) => readable_remedy(error).to_owned(),
             Self::NotWritable(_, error) => writable_remedy(error).to_owned(),

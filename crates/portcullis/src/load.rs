@@ -14,7 +14,7 @@ use portcullis_core::{Findings, Place};
 use portcullis_openapi::{TEXT_BYTES_MAX, document::Document};
 
 pub(crate) use self::{
-    arguments::{Kind, Mounting, Serving, Source},
+    arguments::{DEFAULT_LISTEN, How, Kind, Mounting, Serving, Source},
     secrets::look_at_secrets,
 };
 use crate::{

@@ -6,8 +6,10 @@ mod data_dir;
 mod duration;
 mod failure;
 mod load;
+mod process_log;
 mod report;
 mod secret_file;
+mod service;
 
 fn main() -> std::process::ExitCode {
     command::run()

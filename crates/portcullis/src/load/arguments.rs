@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -21,13 +21,26 @@ use crate::{
     report::Sources,
 };
 
+/// The configuration that is read when nothing is named.
+const CONFIG: &str = "portcullis.toml";
+/// Where documents are served when nobody says where: on this machine alone.
+pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
 /// Which APIs a command is about.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Source {
     /// An API document (OpenAPI 3.0, 3.1 or Swagger 2.0; YAML or JSON), or several as PATH=DOCUMENT.
-    #[arg(value_name = "DOCUMENT", required_unless_present = "config")]
+    #[arg(value_name = "DOCUMENT")]
     pub(crate) documents: Vec<String>,
-    /// A configuration file that names the documents, their stages and more.
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// How documents are read, or the configuration that says so.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct How {
+    /// A configuration file that names the documents, their stages and more [default: portcullis.toml, when no document is
+    /// given].
     #[arg(long, value_name = "FILE", conflicts_with_all = ["documents", "kind", "stage", "variable", "origin_roots"])]
     pub(crate) config: Option<PathBuf>,
     /// As which of Amazon's products the documents are read.
@@ -66,7 +79,7 @@ pub(crate) enum Mounting {
 }
 
 /// What else `serve` is told by arguments.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Serving {
     /// Where to listen.
     pub(crate) listen: Vec<SocketAddr>,
@@ -79,24 +92,28 @@ pub(crate) struct Serving {
 // === impl Source ===
 
 impl Source {
-    /// Reads what the arguments name.
+    /// Reads what the arguments name: documents, or a configuration.
     ///
     /// # Errors
-    /// The configuration file cannot be read.
+    /// The configuration file cannot be read, or there is none.
     pub(crate) fn load(&self, mounting: Mounting) -> Result<Loaded, Failure> {
-        let serving = Serving {
-            listen: Vec::new(),
-            metrics: None,
-            access_log: Vec::new(),
-        };
-        match &self.config {
+        self.load_served(mounting, &Serving::default())
+    }
+
+    /// Reads what the arguments name; documents are to be served as `serving` says.
+    ///
+    /// # Errors
+    /// The configuration file cannot be read, or there is none.
+    pub(crate) fn load_served(&self, mounting: Mounting, serving: &Serving) -> Result<Loaded, Failure> {
+        match &self.how.config {
             Some(path) => from_file(path),
-            None => Ok(self.load_served(mounting, &serving)),
+            None if self.documents.is_empty() && Path::new(CONFIG).is_file() => from_file(Path::new(CONFIG)),
+            None if self.documents.is_empty() => Err(Failure::NothingNamed),
+            None => Ok(self.load_documents(mounting, serving)),
         }
     }
 
-    /// Reads the documents that the arguments name, for being served as the arguments say.
-    pub(crate) fn load_served(&self, mounting: Mounting, serving: &Serving) -> Loaded {
+    fn load_documents(&self, mounting: Mounting, serving: &Serving) -> Loaded {
         let mut findings = Findings::new();
         let access_log = access_log(&serving.access_log, &mut findings);
         let variables = self.variables(&mut findings);
@@ -165,12 +182,12 @@ impl Source {
                 return None;
             }
         };
-        let kind = ApiKind::from(self.kind);
+        let kind = ApiKind::from(self.how.kind);
         let default = match kind {
             ApiKind::Http => "$default",
             ApiKind::Rest => "TEST",
         };
-        let name = self.stage.as_deref().unwrap_or(default);
+        let name = self.how.stage.as_deref().unwrap_or(default);
         if let Err(remedy) = check_stage_name(name, kind) {
             findings.error(
                 whole("--stage"),
@@ -189,7 +206,7 @@ impl Source {
             variables: variables.clone(),
             throttle: Throttle::standard(place.clone()),
             access_log: access_log.clone(),
-            origin_roots: self.origin_roots.clone().map(|value| Located {
+            origin_roots: self.how.origin_roots.clone().map(|value| Located {
                 value,
                 place: whole("--origin-roots"),
             }),
@@ -209,7 +226,7 @@ impl Source {
     }
 
     fn variables(&self, findings: &mut Findings) -> BTreeMap<String, Located<String>> {
-        for (name, value) in &self.variable {
+        for (name, value) in &self.how.variable {
             if let Err(remedy) = check_variable(name, value) {
                 let message = format!("the stage variable `{name}` cannot be honoured");
                 findings.error(whole("--variable"), "bad-variable", message, remedy);
@@ -224,7 +241,7 @@ impl Source {
                 },
             )
         };
-        self.variable.iter().map(located).collect()
+        self.how.variable.iter().map(located).collect()
     }
 }
 
@@ -364,12 +381,7 @@ mod tests {
                 documents: documents.iter().map(|&text| text.to_owned()).collect(),
                 ..Source::default()
             };
-            let serving = Serving {
-                listen: Vec::new(),
-                metrics: None,
-                access_log: Vec::new(),
-            };
-            let loaded = source.load_served(mounting, &serving);
+            let loaded = source.load(mounting).unwrap();
             let codes: Vec<_> = loaded
                 .findings
                 .iter()

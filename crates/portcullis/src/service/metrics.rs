@@ -1,0 +1,136 @@
+//! `/metrics`, `/livez` and `/readyz` on a listener of their own, which must not be open to callers of the APIs.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use portcullis_net::{
+    Body,
+    listener::ListenerSettings,
+    server::{Fault, Handler, Peer, Receipt, RequestBody, Sent, Server, ServerSettings},
+};
+use portcullis_telemetry::metrics::{CONTENT_TYPE, Metrics};
+
+/// Connections of scrapers and probes at once.
+const CONNECTIONS_MAX: usize = 100;
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Answers scrapers and probes.
+struct Answers {
+    metrics: Arc<Metrics>,
+    ready: Arc<AtomicBool>,
+}
+
+/// These answers are not counted.
+struct Uncounted;
+
+impl Receipt for Uncounted {
+    fn finished(self, _: Sent) {}
+}
+
+/// Starts the listener. `ready` says whether the gateway takes requests.
+pub(super) fn start(address: SocketAddr, metrics: &Arc<Metrics>, ready: &Arc<AtomicBool>) -> io::Result<Server> {
+    let listener = ListenerSettings {
+        connections_max: CONNECTIONS_MAX,
+        connections_per_source_max: CONNECTIONS_MAX,
+        body_bytes_max: 0,
+        body_idle_timeout: Duration::from_secs(1),
+        ..ListenerSettings::new(address)
+    };
+    let settings = ServerSettings {
+        workers: 1,
+        listeners: vec![listener],
+    };
+    Server::start(settings, |_| Answers {
+        metrics: Arc::clone(metrics),
+        ready: Arc::clone(ready),
+    })
+}
+
+impl Handler for Answers {
+    type Receipt = Uncounted;
+
+    async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Response<Body>, Uncounted) {
+        (self.answer(request.method(), request.uri().path()), Uncounted)
+    }
+
+    fn refuse(&self, fault: Fault, _: &Peer) -> (Response<Body>, Uncounted) {
+        (text(StatusCode::BAD_REQUEST, &format!("{fault}\n")), Uncounted)
+    }
+}
+
+impl Answers {
+    fn answer(&self, method: &Method, path: &str) -> Response<Body> {
+        if !matches!(path, "/metrics" | "/livez" | "/readyz") {
+            return text(StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n");
+        }
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        match path {
+            "/metrics" => answer(StatusCode::OK, CONTENT_TYPE, self.metrics.render()),
+            "/readyz" if !self.ready.load(Ordering::Relaxed) => text(StatusCode::SERVICE_UNAVAILABLE, "ending\n"),
+            _ => text(StatusCode::OK, "ok\n"),
+        }
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Body> {
+    answer(status, TEXT, body.to_owned())
+}
+
+fn answer(status: StatusCode, media_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from(body)));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_and_scrapers_are_answered() {
+        let answers = Answers {
+            metrics: Arc::new(Metrics::new(1)),
+            ready: Arc::new(AtomicBool::new(true)),
+        };
+        let check = |method: Method, path: &str, status: u16| {
+            assert_eq!(
+                answers.answer(&method, path).status().as_u16(),
+                status,
+                "{method} {path}"
+            );
+        };
+        for path in ["/metrics", "/livez", "/readyz"] {
+            check(Method::GET, path, 200);
+            check(Method::HEAD, path, 200);
+            check(Method::POST, path, 405);
+        }
+        check(Method::GET, "/", 404);
+        check(Method::GET, "/metrics/", 404);
+
+        answers.ready.store(false, Ordering::Relaxed);
+        check(Method::GET, "/readyz", 503);
+        check(Method::GET, "/livez", 200);
+        check(Method::GET, "/metrics", 200);
+    }
+}
