@@ -7,6 +7,7 @@
 mod answer;
 mod authenticate;
 mod authorize;
+pub mod evidence;
 mod gateway;
 mod integrate;
 pub mod keys;

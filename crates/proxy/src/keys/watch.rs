@@ -48,6 +48,11 @@ impl Watch {
         })
     }
 
+    /// Looks at all files now, beside the thread that does so every second.
+    pub fn look(&self) {
+        look(&self.watched);
+    }
+
     /// Watches a ring's files until nobody else holds the ring.
     pub fn ring(&self, ring: &Arc<KeyRing>) {
         lock(&self.watched).rings.push(Arc::downgrade(ring));
