@@ -2,7 +2,8 @@
 
 use crate::{
     mapping::{MappingError, Source, check_stage_variable, parse_rest_source},
-    variable::{ContextValues, Escape, Product, Sink, Variable, VariableError, name_at},
+    sink::{Escape, Quotes, Sink},
+    variable::{ContextValues, Product, Variable, VariableError, name_at},
 };
 
 /// Bytes of a template at most.
@@ -60,6 +61,15 @@ pub trait RequestValues: ContextValues {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(Box<str>),
+    Value {
+        of: Origin,
+        /// It stands inside quotes, if the template is JSON.
+        in_quotes: bool,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
     Variable(Variable),
     Source(Source),
 }
@@ -84,6 +94,7 @@ impl GatewayTemplate {
                 written: word.to_owned(),
             });
         }
+        let mut quotes = Quotes::default();
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some(dollar) = rest.find('$') {
@@ -92,8 +103,12 @@ impl GatewayTemplate {
             if !before.is_empty() {
                 pieces.push(Piece::Text(before.into()));
             }
-            let (piece, length) = parse_piece(behind, at)?;
-            pieces.push(piece);
+            quotes.pass(before);
+            let (of, length) = parse_piece(behind, at)?;
+            pieces.push(Piece::Value {
+                of,
+                in_quotes: quotes.are_open,
+            });
             rest = &behind[length..];
         }
         if !rest.is_empty() {
@@ -102,27 +117,58 @@ impl GatewayTemplate {
         Ok(Self { pieces })
     }
 
-    /// Appends the body for one request. With `escape` for JSON, values cannot leave the string that they stand in;
-    /// `$context.error.messageString` brings its own quotes.
+    /// Appends the body for one request. `escape` is that of the body's media type ([`Escape::for_media_type`]); no value
+    /// leaves the place that it stands in.
+    ///
+    /// In JSON, a value outside quotes brings quotes of its own where it needs them, and one that is missing reads `null`;
+    /// `$context.error.messageString` and stage variables are inserted there as they are. Elsewhere what is missing reads as
+    /// nothing.
     pub fn render(&self, values: &impl RequestValues, escape: Escape, out: &mut Vec<u8>) {
         for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Variable(Variable::ErrorMessageString) => {
-                    values.write(&Variable::ErrorMessageString, &mut Sink::new(out, Escape::Plain));
+            let (of, in_quotes) = match piece {
+                Piece::Text(text) => {
+                    out.extend_from_slice(text.as_bytes());
+                    continue;
                 }
-                Piece::Variable(variable) => values.write(variable, &mut Sink::new(out, escape)),
-                Piece::Source(source) => {
+                Piece::Value { of, in_quotes } => (of, *in_quotes),
+            };
+            let is_json_value = escape == Escape::JsonString && !in_quotes;
+            let mut sink = Sink::new(
+                out,
+                if is_json_value {
+                    of.escape_as_json_value()
+                } else {
+                    escape
+                },
+            );
+            match of {
+                Origin::Variable(variable) => values.write(variable, &mut sink),
+                Origin::Source(source) => {
                     if let Some(value) = values.source(source) {
-                        Sink::new(out, escape).text(&value);
+                        sink.text(&value);
                     }
                 }
+            }
+            if is_json_value && !sink.is_written() {
+                out.extend_from_slice(b"null");
             }
         }
     }
 }
 
-fn parse_piece(text: &str, at: usize) -> Result<(Piece, usize), GatewayTemplateError> {
+// === impl Origin ===
+
+impl Origin {
+    fn escape_as_json_value(&self) -> Escape {
+        match self {
+            // The one is quoted by whoever gives it; the other is the API's author's own, who may have written JSON into it.
+            Self::Variable(Variable::ErrorMessageString) | Self::Source(Source::StageVariable(_)) => Escape::Plain,
+            Self::Variable(_) | Self::Source(_) => Escape::JsonValue,
+        }
+    }
+}
+
+fn parse_piece(text: &str, at: usize) -> Result<(Origin, usize), GatewayTemplateError> {
     // Velocity's formal notation: `${context.requestId}` is `$context.requestId`.
     if let Some((inner, _)) = text.strip_prefix("${").and_then(|rest| rest.split_once('}')) {
         let (piece, length) = parse_reference(inner, at)?;
@@ -133,12 +179,12 @@ fn parse_piece(text: &str, at: usize) -> Result<(Piece, usize), GatewayTemplateE
     parse_reference(&text[1..], at).map(|(piece, length)| (piece, length + 1))
 }
 
-fn parse_reference(text: &str, at: usize) -> Result<(Piece, usize), GatewayTemplateError> {
+fn parse_reference(text: &str, at: usize) -> Result<(Origin, usize), GatewayTemplateError> {
     if let Some(rest) = text.strip_prefix("context.") {
         let name = name_at(rest);
         let variable =
             Variable::parse(name, Product::Rest).map_err(|error| GatewayTemplateError::Variable { at, error })?;
-        return Ok((Piece::Variable(variable), "context.".len() + name.len()));
+        return Ok((Origin::Variable(variable), "context.".len() + name.len()));
     }
     if let Some(rest) = text.strip_prefix("stageVariables.") {
         let end = rest
@@ -146,14 +192,14 @@ fn parse_reference(text: &str, at: usize) -> Result<(Piece, usize), GatewayTempl
             .unwrap_or(rest.len());
         let name = check_stage_variable(&rest[..end]).map_err(|_| GatewayTemplateError::StageVariable(at))?;
         return Ok((
-            Piece::Source(Source::StageVariable(name)),
+            Origin::Source(Source::StageVariable(name)),
             "stageVariables.".len() + end,
         ));
     }
     if text.starts_with("method.request.") {
         let end = "method.".len() + name_at(&text["method.".len()..]).len();
         let source = parse_rest_source(&text[..end]).map_err(|_| GatewayTemplateError::Request(at))?;
-        return Ok((Piece::Source(source), end));
+        return Ok((Origin::Source(source), end));
     }
     let end = text
         .find(|letter: char| !letter.is_ascii_alphanumeric())
@@ -240,6 +286,20 @@ mod tests {
         assert_eq!(
             render(r#""$method.request.header.Origin" $stageVariables.env."#, json),
             r#""<Origin\">" ENV."#
+        );
+        assert_eq!(
+            render(
+                r#"[$method.request.header.A,$context.status,"$context.status","$context.error.messageString"]"#,
+                json
+            ),
+            r#"["<A\">",null,"","\"say \\\"no\\\"\""]"#
+        );
+        assert_eq!(
+            render(
+                "<p title='$method.request.header.A'>$context.status</p>",
+                Escape::Markup
+            ),
+            "<p title='&lt;A&quot;&gt;'></p>"
         );
         assert_eq!(
             render("$context.error.message $context.status", Escape::Plain),

@@ -5,10 +5,14 @@
 //! were visible then. Invariants: pure, no clock, no file, no socket; no value that a caller sends can break out of the
 //! place where a template puts it.
 
+pub mod fuzzing;
 pub mod gateway;
 pub mod log;
 pub mod mapping;
+mod shown;
+pub mod sink;
 pub mod uri;
 pub mod variable;
 
-pub use variable::{ContextValues, Product, Sink, Variable, VariableError};
+pub use sink::{Escape, Sink};
+pub use variable::{ContextValues, Product, Variable, VariableError};

@@ -1,6 +1,9 @@
 //! Access log templates: one line per request out of `$context` variables.
 
-use crate::variable::{ContextValues, Escape, Product, Sink, Variable, VariableError, name_at};
+use crate::{
+    sink::{Escape, Quotes, Sink},
+    variable::{ContextValues, Product, Variable, VariableError, name_at},
+};
 
 /// Bytes of a template at most (Amazon's limit).
 pub const TEMPLATE_BYTES_MAX: usize = 3 * 1024;
@@ -22,7 +25,6 @@ const JSON_HTTP: &str = r#"{ "requestId":"$context.requestId","extendedRequestId
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogTemplate {
     pieces: Vec<Piece>,
-    escape: Escape,
 }
 
 /// Why a text is no access log template.
@@ -31,6 +33,9 @@ pub enum LogTemplateError {
     /// A dollar sign that begins no variable.
     #[error("at byte {0}: only `$context.NAME` variables can be written here")]
     NotContext(usize),
+    /// It begins with `{` and is not JSON.
+    #[error("a log format that begins with `{{` is JSON, and this is not: {0}")]
+    NotJson(String),
     /// A line break.
     #[error("at byte {0}: a log format is one line")]
     NotOneLine(usize),
@@ -50,11 +55,20 @@ pub enum LogTemplateError {
     },
 }
 
+/// What a template writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Line,
+    Xml,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(Box<str>),
     Value {
         variable: Variable,
+        escape: Escape,
         /// What a request without the value prints.
         missing: &'static str,
     },
@@ -63,8 +77,11 @@ enum Piece {
 // === impl LogTemplate ===
 
 impl LogTemplate {
-    /// Reads `clf`, `json` or a template of one's own. A template that begins with `{` is taken for JSON: its values are
-    /// escaped as JSON strings, and one that is missing reads `null` where no quotes are around it. Elsewhere it reads `-`.
+    /// Reads `clf`, `json` or a template of one's own.
+    ///
+    /// A template that begins with `{` is JSON, and every line of it will be: text without quotes around it brings its own,
+    /// and what is missing reads `null` there. One that begins with `<` is XML. Elsewhere quotes, backslashes and control
+    /// characters are escaped, and what is missing or empty reads `-`, so that no column is lost.
     pub fn parse(text: &str, product: Product) -> Result<Self, LogTemplateError> {
         match (text, product) {
             ("clf", Product::Rest) => Self::parse_template(CLF, product),
@@ -80,10 +97,16 @@ impl LogTemplate {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Value { variable, missing } => {
-                    let mut sink = Sink::new(out, self.escape);
+                Piece::Value {
+                    variable,
+                    escape,
+                    missing,
+                } => {
+                    let before = out.len();
+                    let mut sink = Sink::new(out, *escape);
                     values.write(variable, &mut sink);
-                    if !sink.is_written() {
+                    let is_missing = !sink.is_written() || (*escape == Escape::LogLine && out.len() == before);
+                    if is_missing {
                         out.extend_from_slice(missing.as_bytes());
                     }
                 }
@@ -107,14 +130,14 @@ impl LogTemplate {
         if let Some(at) = text.find(['\n', '\r']) {
             return Err(LogTemplateError::NotOneLine(at));
         }
-        let is_json = text.trim_start().starts_with('{');
+        let kind = Kind::of(text);
+        let mut quotes = Quotes::default();
         let mut pieces = Vec::new();
-        let mut in_quotes = false;
         let mut rest = text;
         while let Some(dollar) = rest.find('$') {
             let at = text.len() - rest.len() + dollar;
             let (before, behind) = rest.split_at(dollar);
-            in_quotes ^= quotes(before) % 2 == 1;
+            quotes.pass(before);
             let name = name_at(
                 behind
                     .strip_prefix("$context.")
@@ -124,17 +147,16 @@ impl LogTemplate {
             if !before.is_empty() {
                 pieces.push(Piece::Text(before.into()));
             }
-            let missing = if is_json && !in_quotes { "null" } else { "-" };
-            pieces.push(Piece::Value { variable, missing });
+            pieces.push(kind.piece(variable, quotes.are_open));
             rest = &behind["$context.".len() + name.len()..];
         }
         if !rest.is_empty() {
             pieces.push(Piece::Text(rest.into()));
         }
-        let template = Self {
-            pieces,
-            escape: if is_json { Escape::JsonString } else { Escape::LogLine },
-        };
+        let template = Self { pieces };
+        if kind == Kind::Json {
+            template.check_json()?;
+        }
         let names_request = |variable: &Variable| matches!(variable, Variable::RequestId | Variable::ExtendedRequestId);
         if template.uses(names_request) {
             Ok(template)
@@ -142,18 +164,50 @@ impl LogTemplate {
             Err(LogTemplateError::NoRequestId)
         }
     }
+
+    /// A line in which every value is missing must be JSON; with values it is then, too.
+    fn check_json(&self) -> Result<(), LogTemplateError> {
+        struct Nothing;
+        impl ContextValues for Nothing {
+            fn write(&self, _: &Variable, _: &mut Sink<'_>) {}
+        }
+        let mut line = Vec::new();
+        self.render(&Nothing, &mut line);
+        let read = serde_json::from_slice::<serde::de::IgnoredAny>(&line);
+        read.map(|_| ()).map_err(|error| {
+            // Without the place, which is one in the line and not in the template.
+            let reason = error.to_string();
+            LogTemplateError::NotJson(reason.split(" at line ").next().unwrap_or_default().to_owned())
+        })
+    }
 }
 
-/// Quotation marks that are not escaped.
-fn quotes(text: &str) -> usize {
-    let mut escaped = false;
-    text.chars()
-        .filter(|letter| {
-            let counts = *letter == '"' && !escaped;
-            escaped = *letter == '\\' && !escaped;
-            counts
-        })
-        .count()
+// === impl Kind ===
+
+impl Kind {
+    fn of(template: &str) -> Self {
+        match template.trim_start().bytes().next() {
+            Some(b'{') => Self::Json,
+            Some(b'<') => Self::Xml,
+            _ => Self::Line,
+        }
+    }
+
+    fn piece(self, variable: Variable, in_quotes: bool) -> Piece {
+        let (escape, missing) = match (self, &variable) {
+            (Self::Line, _) => (Escape::LogLine, "-"),
+            (Self::Xml, _) => (Escape::Markup, "-"),
+            (Self::Json, _) if in_quotes => (Escape::JsonString, "-"),
+            // This one is a JSON string or `null` already.
+            (Self::Json, Variable::ErrorMessageString) => (Escape::Plain, "null"),
+            (Self::Json, _) => (Escape::JsonValue, "null"),
+        };
+        Piece::Value {
+            variable,
+            escape,
+            missing,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +224,8 @@ mod tests {
                 Variable::RequestId => sink.text("id-1"),
                 Variable::Status => sink.number(200),
                 Variable::Path => sink.text(self.0),
+                Variable::Protocol => sink.text(""),
+                Variable::ErrorMessageString => sink.text(r#""\"no\"""#),
                 _ => {}
             }
         }
@@ -195,6 +251,23 @@ mod tests {
             (
                 r#"{"id":"$context.requestId","status":$context.status,"user":$context.identity.user,"u":"$context.identity.user","path":"$context.path"}"#,
                 "{\"id\":\"id-1\",\"status\":200,\"user\":null,\"u\":\"-\",\"path\":\"/a\\\"b\"}\n",
+            ),
+            (
+                r#"{"id":$context.requestId,"path":$context.path,"m":$context.error.messageString}"#,
+                "{\"id\":\"id-1\",\"path\":\"/a\\\"b\",\"m\":\"\\\"no\\\"\"}\n",
+            ),
+            (
+                r#"{"id":"$context.requestId","m":"$context.error.messageString"}"#,
+                "{\"id\":\"id-1\",\"m\":\"\\\"\\\\\\\"no\\\\\\\"\\\"\"}\n",
+            ),
+            (
+                r#"<r id="$context.requestId" user="$context.identity.user">$context.path</r>"#,
+                "<r id=\"id-1\" user=\"-\">/a&quot;b</r>\n",
+            ),
+            ("$context.requestId $context.protocol $context.status", "id-1 - 200\n"),
+            (
+                r#"{"id":"$context.requestId","p":"$context.protocol"}"#,
+                "{\"id\":\"id-1\",\"p\":\"\"}\n",
             ),
         ];
         for (template, line) in cases {
@@ -228,6 +301,11 @@ mod tests {
             error("$context.requestId $context.statis"),
             "at byte 19: `$context.statis` is unknown (did you mean `status`?)"
         );
+        assert_eq!(
+            error(r#"{"id":"$context.requestId",}"#),
+            "a log format that begins with `{` is JSON, and this is not: key must be a string"
+        );
+        assert!(error("{ $context.requestId").contains("is JSON, and this is not"));
         assert_eq!(error(&"x".repeat(3073)), "a log format has at most 3072 bytes");
     }
 

@@ -9,7 +9,10 @@ mod rest;
 pub use http_api::{parse_request as parse_http_request, parse_response as parse_http_response};
 pub use rest::{parse_request as parse_rest_request, parse_source as parse_rest_source};
 
-use crate::variable::{Variable, VariableError};
+use crate::{
+    shown::shown,
+    variable::{Variable, VariableError},
+};
 
 /// One value that is put into the request to the origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,8 +158,8 @@ fn check_header(name: &str) -> Result<Box<str>, MappingError> {
             | "x-amzn-trace-id"
     );
     match (reserved, is_header_name(name)) {
-        (true, _) => Err(MappingError::Reserved(name.to_owned())),
-        (_, false) => Err(MappingError::Name(name.to_owned())),
+        (true, _) => Err(MappingError::Reserved(shown(name))),
+        (_, false) => Err(MappingError::Name(shown(name))),
         (false, true) => Ok(name.into()),
     }
 }
@@ -175,7 +178,7 @@ fn check_name(name: &str) -> Result<Box<str>, MappingError> {
     if !name.is_empty() && name.bytes().all(fits) {
         Ok(name.into())
     } else {
-        Err(MappingError::Name(name.to_owned()))
+        Err(MappingError::Name(shown(name)))
     }
 }
 
@@ -185,7 +188,7 @@ pub(crate) fn check_stage_variable(name: &str) -> Result<Box<str>, MappingError>
     if (1..=64).contains(&name.len()) && name.bytes().all(fits) {
         Ok(name.into())
     } else {
-        Err(MappingError::Name(name.to_owned()))
+        Err(MappingError::Name(shown(name)))
     }
 }
 

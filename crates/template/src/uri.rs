@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use crate::shown::shown;
+
 /// Bytes of a URI at most.
 pub const URI_BYTES_MAX: usize = 8 * 1024;
 
@@ -90,7 +92,7 @@ impl UriTemplate {
         let template = Self { text: text.to_owned() };
         // Read once with a harmless text in each variable's place, so that errors beside variables show at once.
         let probe = template.substitute(&|name| {
-            crate::mapping::check_stage_variable(name).map_err(|_| UriError::StageVariableName(name.to_owned()))?;
+            crate::mapping::check_stage_variable(name).map_err(|_| UriError::StageVariableName(shown(name)))?;
             Ok(Cow::Borrowed("9"))
         })?;
         if !text.starts_with(VARIABLE) {
@@ -264,7 +266,7 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(String, u16), Uri
         Scheme::Http => 80,
         Scheme::Https => 443,
     };
-    let bad_host = || UriError::Host(authority.to_owned());
+    let bad_host = || UriError::Host(shown(authority));
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (address, after) = rest.split_once(']').ok_or_else(bad_host)?;
@@ -292,8 +294,8 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(String, u16), Uri
             .parse::<u16>()
             .ok()
             .filter(|port| *port > 0)
-            .ok_or_else(|| UriError::Port(port.to_owned()))?,
-        Some(port) => return Err(UriError::Port(port.to_owned())),
+            .ok_or_else(|| UriError::Port(shown(port)))?,
+        Some(port) => return Err(UriError::Port(shown(port))),
     };
     Ok((host.to_ascii_lowercase(), port))
 }
@@ -337,7 +339,7 @@ mod tests {
     }
 
     fn render(uri: &OriginUri) -> String {
-        let value = |name: &str| (name != "missing").then(|| Cow::Borrowed("a/b%2F&c"));
+        let value = |name: &str| (name != "missing").then_some(Cow::Borrowed("a/b%2F&c"));
         let mut out = String::new();
         if !uri.write_path(&value, &mut out) {
             return "missing".to_owned();
@@ -351,7 +353,8 @@ mod tests {
 
     #[test]
     fn reads_and_renders() {
-        let cases: [(&str, &[(&str, &str)], Scheme, &str, u16, &str); 9] = [
+        type Variables = &'static [(&'static str, &'static str)];
+        let cases: [(&str, Variables, Scheme, &str, u16, &str); 9] = [
             ("http://o/{proxy}", &[], Scheme::Http, "o", 80, "/a/b%2F&c"),
             ("https://O.Example:8443", &[], Scheme::Https, "o.example", 8443, "/"),
             (

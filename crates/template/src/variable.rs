@@ -4,6 +4,9 @@
 
 use portcullis_core::suggest::did_you_mean;
 
+use crate::shown::shown;
+pub use crate::sink::{Escape, Sink};
+
 /// The product whose variables are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Product {
@@ -120,26 +123,6 @@ pub enum VariableError {
 pub trait ContextValues {
     /// Writes the value of `variable`, if the request has one.
     fn write(&self, variable: &Variable, sink: &mut Sink<'_>);
-}
-
-/// Where a value is written: escaped for its place, without allocating.
-#[derive(Debug)]
-pub struct Sink<'o> {
-    out: &'o mut Vec<u8>,
-    escape: Escape,
-    written: bool,
-}
-
-/// How a value is made safe for its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Escape {
-    /// Inside the quotes of a JSON string (RFC 8259 section 7).
-    JsonString,
-    /// In a line of a log: control characters, quotes and backslashes as `\xHH`, so that no value can end the line or the
-    /// field that it stands in.
-    LogLine,
-    /// As it is: the place is made safe by whoever reads it.
-    Plain,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -300,7 +283,7 @@ impl Variable {
         if let Some((_, variable, known)) = NAMES.iter().find(|(known, ..)| *known == name) {
             return match (known, product) {
                 (Both, _) | (Rest, Product::Rest) | (Http, Product::Http) => Ok(variable.clone()),
-                (Rest, Product::Http) | (Http, Product::Rest) => Err(VariableError::OtherProduct(name.to_owned())),
+                (Rest, Product::Http) | (Http, Product::Rest) => Err(VariableError::OtherProduct(shown(name))),
             };
         }
         let dynamic = |prefix: &str| name.strip_prefix(prefix).filter(|rest| !rest.is_empty());
@@ -311,14 +294,14 @@ impl Variable {
             return Ok(Self::AuthorizerProperty(property.into()));
         }
         if name.starts_with("requestOverride.") || name.starts_with("responseOverride.") {
-            return Err(VariableError::TemplateOnly(name.to_owned()));
+            return Err(VariableError::TemplateOnly(shown(name)));
         }
         if WEB_SOCKET.contains(&name) {
-            return Err(VariableError::WebSocket(name.to_owned()));
+            return Err(VariableError::WebSocket(shown(name)));
         }
         let suggestion = did_you_mean(name, NAMES.iter().map(|(known, ..)| *known));
         Err(VariableError::Unknown {
-            name: name.to_owned(),
+            name: shown(name),
             suggestion,
         })
     }
@@ -329,77 +312,6 @@ impl Variable {
 pub(crate) fn name_at(text: &str) -> &str {
     let end = text.find(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.')));
     text[..end.unwrap_or(text.len())].trim_end_matches(['.', '-'])
-}
-
-// === impl Sink ===
-
-impl<'o> Sink<'o> {
-    /// Appends to `out`.
-    pub fn new(out: &'o mut Vec<u8>, escape: Escape) -> Self {
-        Self {
-            out,
-            escape,
-            written: false,
-        }
-    }
-
-    /// Writes text.
-    pub fn text(&mut self, text: &str) {
-        self.written = true;
-        let special = |byte: u8| matches!(byte, 0..=0x1f | b'"' | b'\\' | 0x7f);
-        if self.escape == Escape::Plain || !text.bytes().any(special) {
-            self.out.extend_from_slice(text.as_bytes());
-            return;
-        }
-        for byte in text.bytes() {
-            if special(byte) {
-                self.escaped(byte)
-            } else {
-                self.out.push(byte)
-            }
-        }
-    }
-
-    /// Writes a number in decimal.
-    pub fn number(&mut self, number: u64) {
-        self.written = true;
-        let mut digits = [0_u8; 20];
-        let mut at = digits.len();
-        let mut rest = number;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.out.extend_from_slice(&digits[at..]);
-    }
-
-    /// Writes text that is already safe in a JSON string or log line, such as our own quoted messages.
-    pub fn display(&mut self, value: impl std::fmt::Display) {
-        self.text(&value.to_string());
-    }
-
-    /// Whether anything was written.
-    pub fn is_written(&self) -> bool {
-        self.written
-    }
-
-    fn escaped(&mut self, byte: u8) {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-        match (self.escape, byte) {
-            (Escape::Plain, _) => self.out.push(byte),
-            (Escape::LogLine, _) => self.out.extend_from_slice(&[b'\\', b'x', high, low]),
-            (Escape::JsonString, b'"' | b'\\') => self.out.extend_from_slice(&[b'\\', byte]),
-            (Escape::JsonString, b'\n') => self.out.extend_from_slice(b"\\n"),
-            (Escape::JsonString, b'\r') => self.out.extend_from_slice(b"\\r"),
-            (Escape::JsonString, b'\t') => self.out.extend_from_slice(b"\\t"),
-            (Escape::JsonString, _) => self.out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -450,27 +362,5 @@ mod tests {
             Variable::parse("authorizer.tier", Product::Http),
             Ok(Variable::AuthorizerProperty("tier".into()))
         );
-    }
-
-    #[test]
-    fn values_cannot_leave_their_place() {
-        let write = |escape, text: &str| {
-            let mut out = Vec::new();
-            Sink::new(&mut out, escape).text(text);
-            String::from_utf8(out).unwrap()
-        };
-        let nasty = "a\"b\\c\nd\u{1}é\u{7f}";
-        assert_eq!(write(Escape::LogLine, nasty), "a\\x22b\\x5cc\\x0ad\\x01é\\x7f");
-        assert_eq!(write(Escape::JsonString, nasty), "a\\\"b\\\\c\\nd\\u0001é\\u007f");
-        assert_eq!(write(Escape::Plain, nasty), nasty);
-    }
-
-    #[test]
-    fn numbers() {
-        for number in [0, 7, 10, u64::MAX] {
-            let mut out = Vec::new();
-            Sink::new(&mut out, Escape::Plain).number(number);
-            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
-        }
     }
 }

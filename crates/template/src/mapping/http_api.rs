@@ -4,7 +4,10 @@ use super::{
     Action, Mapping, MappingError, ResponseMapping, ResponseSource, ResponseTarget, Source, Target, check_header,
     check_name, check_stage_variable,
 };
-use crate::variable::{Product, Variable, name_at};
+use crate::{
+    shown::{shown, shown_expression},
+    variable::{Product, Variable, name_at},
+};
 
 const TARGETS: &str = "`append|overwrite|remove:header.NAME`, `append|overwrite|remove:querystring.NAME` or \
                        `overwrite:path`";
@@ -16,7 +19,7 @@ const RESPONSE_SOURCES: &str = "`$response.header.NAME`, `$context.NAME`, `$stag
 /// Reads one entry of a request's `requestParameters`.
 pub fn parse_request(target: &str, value: &str) -> Result<Mapping, MappingError> {
     let wrong = || MappingError::Target {
-        written: target.to_owned(),
+        written: shown(target),
         expected: TARGETS,
     };
     let (action, place) = split(target).ok_or_else(wrong)?;
@@ -41,7 +44,7 @@ pub fn parse_request(target: &str, value: &str) -> Result<Mapping, MappingError>
 /// Reads one entry of `responseParameters` for a status.
 pub fn parse_response(target: &str, value: &str) -> Result<ResponseMapping, MappingError> {
     let wrong = || MappingError::Target {
-        written: target.to_owned(),
+        written: shown(target),
         expected: RESPONSE_TARGETS,
     };
     let (action, place) = split(target).ok_or_else(wrong)?;
@@ -81,7 +84,7 @@ fn pieces<S>(
 ) -> Result<Vec<S>, MappingError> {
     if value.chars().any(char::is_control) {
         return Err(MappingError::Source {
-            written: value.escape_debug().to_string(),
+            written: shown_expression(value),
             expected: SOURCES,
         });
     }
@@ -92,7 +95,7 @@ fn pieces<S>(
     let mut rest = value;
     while let Some((before, behind)) = rest.split_once("${") {
         let unclosed = || MappingError::Source {
-            written: value.to_owned(),
+            written: shown_expression(value),
             expected: "a `}` behind each `${`",
         };
         let (inner, after) = behind.split_once('}').ok_or_else(unclosed)?;
@@ -113,7 +116,7 @@ fn request_source(text: &str) -> Result<Source, MappingError> {
         return Ok(Source::PathWhole);
     }
     if text == "$request.body" || text.starts_with("$request.body.") {
-        return Err(MappingError::Body(text.to_owned()));
+        return Err(MappingError::Body(shown(text)));
     }
     if let Some(rest) = text.strip_prefix("$request.") {
         return match rest.split_once('.') {
@@ -121,7 +124,7 @@ fn request_source(text: &str) -> Result<Source, MappingError> {
             Some(("querystring", name)) => check_name(name).map(Source::QueryAll),
             Some(("path", name)) => check_name(name).map(Source::Path),
             _ => Err(MappingError::Source {
-                written: text.to_owned(),
+                written: shown_expression(text),
                 expected: SOURCES,
             }),
         };
@@ -130,7 +133,7 @@ fn request_source(text: &str) -> Result<Source, MappingError> {
         Some(Shared::Context(variable)) => Ok(Source::Context(variable)),
         Some(Shared::StageVariable(name)) => Ok(Source::StageVariable(name)),
         None => Err(MappingError::Source {
-            written: text.to_owned(),
+            written: shown_expression(text),
             expected: SOURCES,
         }),
     }
@@ -138,7 +141,7 @@ fn request_source(text: &str) -> Result<Source, MappingError> {
 
 fn response_source(text: &str) -> Result<ResponseSource, MappingError> {
     if text == "$response.body" || text.starts_with("$response.body.") {
-        return Err(MappingError::Body(text.to_owned()));
+        return Err(MappingError::Body(shown(text)));
     }
     if let Some(name) = text.strip_prefix("$response.header.") {
         return check_name(name).map(ResponseSource::Header);
@@ -147,7 +150,7 @@ fn response_source(text: &str) -> Result<ResponseSource, MappingError> {
         Some(Shared::Context(variable)) => Ok(ResponseSource::Context(variable)),
         Some(Shared::StageVariable(name)) => Ok(ResponseSource::StageVariable(name)),
         None => Err(MappingError::Source {
-            written: text.to_owned(),
+            written: shown_expression(text),
             expected: RESPONSE_SOURCES,
         }),
     }
@@ -161,7 +164,7 @@ enum Shared {
 fn shared(text: &str) -> Result<Option<Shared>, MappingError> {
     if let Some(name) = text.strip_prefix("$context.") {
         if name_at(name) != name {
-            return Err(MappingError::Name(name.to_owned()));
+            return Err(MappingError::Name(shown(name)));
         }
         return Ok(Some(Shared::Context(Variable::parse(name, Product::Http)?)));
     }

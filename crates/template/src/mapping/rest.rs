@@ -1,7 +1,10 @@
 //! Mapping expressions of REST APIs.
 
 use super::{Action, Mapping, MappingError, Source, Target, check_header, check_name, check_stage_variable};
-use crate::variable::{Product, Variable};
+use crate::{
+    shown::{shown, shown_expression},
+    variable::{Product, Variable},
+};
 
 const TARGETS: &str = "`integration.request.header.NAME`, `integration.request.querystring.NAME` or \
                        `integration.request.path.NAME`";
@@ -20,7 +23,7 @@ pub fn parse_request(target: &str, source: &str) -> Result<Mapping, MappingError
 
 fn parse_target(text: &str) -> Result<(Action, Target), MappingError> {
     let wrong = || MappingError::Target {
-        written: text.to_owned(),
+        written: shown(text),
         expected: TARGETS,
     };
     let (kind, name) = text
@@ -38,7 +41,7 @@ fn parse_target(text: &str) -> Result<(Action, Target), MappingError> {
 /// Reads a source.
 pub fn parse_source(text: &str) -> Result<Source, MappingError> {
     let wrong = || MappingError::Source {
-        written: text.to_owned(),
+        written: shown_expression(text),
         expected: SOURCES,
     };
     if let Some(literal) = text.strip_prefix('\'') {
@@ -58,7 +61,7 @@ pub fn parse_source(text: &str) -> Result<Source, MappingError> {
     }
     let rest = text.strip_prefix("method.request.").ok_or_else(wrong)?;
     if rest == "body" || rest.starts_with("body.") || rest.starts_with("body[") {
-        return Err(MappingError::Body(text.to_owned()));
+        return Err(MappingError::Body(shown(text)));
     }
     let (kind, name) = rest.split_once('.').ok_or_else(wrong)?;
     match kind {
