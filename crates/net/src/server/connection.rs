@@ -95,7 +95,10 @@ async fn next<IO: Link>(
         loop {
             if !wire.input.is_empty() {
                 match reader.request(&mut wire.input) {
-                    Ok(Some(head)) => return Poll::Ready(framed(head)),
+                    Ok(Some(head)) => {
+                        wire.spare_input();
+                        return Poll::Ready(framed(head));
+                    }
                     Ok(None) => {}
                     Err(fault) => return Poll::Ready(Err(NoRequest::Fault(Fault::Head(fault)))),
                 }

@@ -1,11 +1,12 @@
 //! A connection's bytes: what was read and not yet used, and writing with a deadline.
 
+use std::cell::RefCell;
 use std::future::Future;
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use std::{io, mem};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -17,12 +18,18 @@ use crate::http1::{Decoder, RequestFraming};
 use crate::listener::ListenerSettings;
 use crate::timer::Timer;
 
-/// How much is read at once while a head is expected; also what a connection at rest holds.
-pub(super) const HEAD_READ_BYTES: usize = 2 * 1024;
+/// How much is read at once while a head is expected.
+pub(super) const HEAD_READ_BYTES: usize = 4 * 1024;
 /// How much is read at once of a body.
 pub(super) const BODY_READ_BYTES: usize = 32 * 1024;
-/// A connection at rest gives larger buffers back.
-const REST_BYTES_MAX: usize = 4 * 1024;
+/// The largest buffer that a thread keeps for its next read.
+const SPARE_BYTES_MAX: usize = 8 * 1024;
+
+thread_local! {
+    /// A head mostly comes in one piece and is copied out of it at once, so one buffer serves all connections of a thread one
+    /// after another, and a connection at rest holds none.
+    static SPARE: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+}
 
 /// What a connection runs over.
 pub(super) trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -145,13 +152,30 @@ impl<IO: Link> Wire<IO> {
         if self.is_ended {
             return Poll::Ready(Ok(0));
         }
+        if self.input.capacity() == 0 {
+            self.input = SPARE.take();
+            self.input.reserve(HEAD_READ_BYTES); // what it has lost at its front comes back by this
+        }
         if self.input.capacity() - self.input.len() < bytes_max / 4 {
             self.input.reserve(bytes_max);
         }
         // The future holds nothing between polls, so one may be made for each (it is cancel safe).
-        let read = ready!(pin!(self.link.read_buf(&mut self.input)).poll(context));
+        let Poll::Ready(read) = pin!(self.link.read_buf(&mut self.input)).poll(context) else {
+            self.spare_input();
+            return Poll::Pending;
+        };
         self.is_ended = !matches!(read, Ok(1..));
         Poll::Ready(read)
+    }
+
+    /// Gives the buffer back when nothing waits in it.
+    pub(super) fn spare_input(&mut self) {
+        if self.input.is_empty() && self.input.capacity() != 0 {
+            let spare = mem::take(&mut self.input);
+            if spare.capacity() <= SPARE_BYTES_MAX {
+                SPARE.set(spare);
+            }
+        }
     }
 
     /// Ready once `patience` has passed since the waiting began, that is since the first call after [`Self::progress`].
@@ -222,11 +246,9 @@ impl<IO: Link> Wire<IO> {
         timer.poll_due(context).map(|()| Err(WriteFault::TimedOut))
     }
 
-    /// Gives large buffers back before the connection rests.
+    /// Gives back what only a request needs.
     pub(super) fn rest(&mut self) {
-        if self.input.is_empty() && self.input.capacity() > REST_BYTES_MAX {
-            self.input = BytesMut::new();
-        }
+        self.spare_input();
         self.write_timer = None;
     }
 }
