@@ -45,3 +45,39 @@ impl Timer {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How long after its making a timer is due that was made for `first` ms and then set to each of `next` ms.
+    async fn check(first: u64, next: &[u64], expected: u64) {
+        let begun = Instant::now();
+        let mut timer = Timer::new(begun + Duration::from_millis(first));
+        for millis in next {
+            timer.set(begun + Duration::from_millis(*millis));
+        }
+        poll_fn(|context| timer.poll_due(context)).await;
+        let elapsed = begun.elapsed();
+        assert!(
+            elapsed >= Duration::from_millis(expected),
+            "{first} {next:?}: too early, after {elapsed:?}"
+        );
+        assert!(
+            elapsed < Duration::from_millis(expected) + Duration::from_secs(30),
+            "{first} {next:?}: too late"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_last_deadline_counts_whether_it_is_earlier_or_later() {
+        check(10, &[], 10).await;
+        check(10, &[30], 30).await;
+        check(10, &[30, 20], 20).await;
+        check(60_000, &[10], 10).await;
+        check(60_000, &[10, 40], 40).await;
+    }
+}

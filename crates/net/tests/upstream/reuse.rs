@@ -1,9 +1,13 @@
 //! Which connections are used again, and what happens when one turns out to be dead.
 
+use std::io::{Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use http::Method;
 use http_body_util::BodyExt;
-use portcullis_net::upstream::{Client, ClientSettings, RetryRule, UpstreamError};
+use portcullis_net::upstream::{Call, Client, ClientSettings, RetryRule, UpstreamError};
 use portcullis_net::{Body, BodyError};
 
 use crate::origin::{Step, send, serve};
@@ -53,6 +57,7 @@ async fn a_connection_is_used_again_only_when_its_response_has_ended_cleanly() {
             let (client, target) = (client(), plain(origin.address));
             let first = client.call(&target, get()).await.unwrap();
             read(first.body).await.unwrap();
+            assert_eq!(client.stats().idle(), u64::from(is_kept), "{response:?}");
             let second = client.call(&target, get()).await.unwrap();
             assert_eq!(second.reused, is_kept, "{response:?}");
             assert_eq!(read(second.body).await.unwrap(), b"ok");
@@ -136,6 +141,72 @@ async fn a_connection_closed_while_it_rested_is_not_used_even_by_a_post() {
 }
 
 #[tokio::test]
+async fn a_post_sees_a_close_that_the_runtime_has_not_noticed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = plain(listener.local_addr().unwrap());
+    let (close, closing) = std::sync::mpsc::channel::<()>();
+    let origin = std::thread::spawn(move || {
+        let serve = move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.extend_from_slice(&byte);
+            }
+            stream.write_all(OK.as_bytes()).unwrap();
+            stream
+        };
+        let first = serve();
+        closing.recv().unwrap();
+        drop(first);
+        std::thread::spawn(move || drop(serve()))
+    });
+    let client = client();
+    client.call(&target, get()).await.unwrap();
+    // Nothing is awaited here: the runtime does not look at the socket before the next call.
+    close.send(()).unwrap();
+    let second = origin.join().unwrap();
+    let answer = client.call(&target, call(Method::POST, Body::Empty)).await.unwrap();
+    assert_eq!((answer.reused, answer.attempts, client.stats().stale()), (false, 1, 1));
+    second.join().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_before_its_request_costs_the_connection() {
+    for is_complete in [true, false] {
+        let origin = serve(vec![vec![Step::Head, send(OK), Step::ReadAll]]).await;
+        let client = client();
+        let body = if is_complete {
+            stream(vec![Ok("x")])
+        } else {
+            Body::stream(Unfinished)
+        };
+        let answer = client
+            .call(&plain(origin.address), call(Method::POST, body))
+            .await
+            .unwrap();
+        assert_eq!(read(answer.body).await.unwrap(), b"ok");
+        assert_eq!(client.stats().idle(), u64::from(is_complete));
+    }
+}
+
+/// A body that never comes to its end.
+struct Unfinished;
+
+impl http_body::Body for Unfinished {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
 async fn a_body_dropped_half_way_closes_its_connection() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nsome";
     let origin = serve(vec![vec![Step::Head, send(head), Step::ReadAll]]).await;
@@ -160,6 +231,40 @@ async fn a_body_dropped_with_all_of_it_arrived_keeps_its_connection() {
     let answer = client.call(&plain(origin.address), get()).await.unwrap();
     drop(answer);
     assert_eq!(client.stats().idle(), 1);
+}
+
+#[tokio::test]
+async fn a_body_dropped_with_its_end_in_the_buffer_keeps_its_connection() {
+    for (rest, is_kept) in [
+        ("1\r\na\r\n1\r\nb\r\n0\r\n\r\n", true),
+        ("1\r\na\r\n1\r\nb\r\n0\r\n", false),
+    ] {
+        // The head alone first; the rest in one segment once the request's one byte has come.
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let origin = serve(vec![vec![
+            Step::Head,
+            send(head),
+            Step::Read(1),
+            send(rest),
+            Step::ReadAll,
+        ]])
+        .await;
+        let (sender, receiver) = tokio::sync::oneshot::channel::<&'static str>();
+        let byte =
+            futures_util::stream::once(async move { Ok(http_body::Frame::data(receiver.await.unwrap().into())) });
+        let body = Body::stream(http_body_util::StreamBody::new(Box::pin(byte)));
+        let client = client();
+        let request = Call {
+            body_length: Some(1),
+            ..call(Method::POST, body)
+        };
+        let mut answer = client.call(&plain(origin.address), request).await.unwrap();
+        sender.send("x").unwrap();
+        assert_eq!(answer.body.frame().await.unwrap().unwrap().into_data().unwrap(), "a");
+        assert_eq!(client.stats().idle(), 0);
+        drop(answer);
+        assert_eq!(client.stats().idle(), u64::from(is_kept), "{rest:?}");
+    }
 }
 
 #[tokio::test]
