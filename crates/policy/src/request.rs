@@ -111,7 +111,7 @@ impl Context<'_> {
             Key::Referer => self.referer.map(KeyValue::Text),
             Key::SecureTransport => Some(KeyValue::Bool(self.secure_transport)),
             Key::SourceArn => self.source_arn.map(KeyValue::Text),
-            Key::SourceIp => self.source_ip.map(|address| KeyValue::Address(address.to_canonical())),
+            Key::SourceIp => self.source_ip.map(KeyValue::Address),
             Key::SourceVpc => self.source_vpc.map(KeyValue::Text),
             Key::SourceVpce => self.source_vpce.map(KeyValue::Text),
             Key::UserAgent => self.user_agent.map(KeyValue::Text),

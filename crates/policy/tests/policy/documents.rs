@@ -452,6 +452,14 @@ fn doubts_are_named() {
         }],
     );
     let mut required = every;
+    required["Null"] = json!({"a:other": "false"});
+    check(
+        narrow("Condition", required.clone()),
+        &[PolicyWarning::PassesWithoutKey {
+            statement: 0,
+            key: "a:b".into(),
+        }],
+    );
     required["Null"] = json!({"A:B": "false"});
     check(narrow("Condition", required), &[]);
     let unknown = PolicyWarning::UnknownKey {
