@@ -2,9 +2,11 @@
 
 mod check;
 mod policy;
+mod protect;
 mod routes;
 mod secret;
 mod serve;
+mod test_call;
 mod token;
 
 use std::{io::Read, path::Path, process::ExitCode};
@@ -35,6 +37,9 @@ enum Command {
     /// Evaluate IAM policies without a gateway.
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Protect an origin with tokens, without a document: writes what it serves.
+    #[command(after_help = protect::HELP)]
+    Protect(Box<protect::Protect>),
     /// List the routes that would be served, with what protects each.
     #[command(after_help = routes::HELP)]
     Routes(routes::Routes),
@@ -44,6 +49,9 @@ enum Command {
     /// Serve API documents, or what a configuration names.
     #[command(after_help = serve::HELP)]
     Serve(Box<serve::Serve>),
+    /// Send one call through the pipeline and show its way.
+    #[command(after_help = test_call::HELP)]
+    Test(Box<test_call::TestCall>),
     /// Issue and check tokens (JWT).
     #[command(subcommand)]
     Token(token::Command),
@@ -63,9 +71,11 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Policy(command) => policy::run(command),
+        Command::Protect(args) => protect::run(&args),
         Command::Routes(args) => routes::run(&args),
         Command::Secret(command) => secret::run(command),
         Command::Serve(args) => serve::run(&args),
+        Command::Test(args) => test_call::run(&args),
         Command::Token(command) => token::run(command),
     };
     match outcome {

@@ -14,7 +14,7 @@ use portcullis_core::{Findings, Place};
 use portcullis_openapi::{TEXT_BYTES_MAX, document::Document};
 
 pub(crate) use self::{
-    arguments::{DEFAULT_LISTEN, How, Kind, Mounting, Serving, Source},
+    arguments::{DEFAULT_LISTEN, How, Mounting, Serving, Source},
     secrets::look_at_secrets,
 };
 use crate::{
@@ -49,6 +49,29 @@ pub(crate) fn from_file(path: &Path) -> Result<Loaded, Failure> {
     let mut sources = Sources::default();
     sources.keep(name, text);
     Ok(load_documents(config, sources, findings))
+}
+
+impl Loaded {
+    /// Where a stage is configured; of any API when `api` is empty.
+    pub(crate) fn stage_place(&self, api: &str, stage: &str) -> Place {
+        let apis = self
+            .config
+            .apis
+            .iter()
+            .filter(|found| api.is_empty() || found.id.value == api);
+        let mut stages = apis.flat_map(|api| &api.stages);
+        stages
+            .find(|found| found.name.value == stage)
+            .map(|found| found.name.place.clone())
+            .unwrap_or_default()
+    }
+
+    /// Where an authoriser is described.
+    pub(crate) fn authorizer_place(&self, name: &str) -> Place {
+        let mut documents = self.documents.iter().flatten();
+        let found = documents.find_map(|document| document.authorizers.get(name));
+        found.map(|authorizer| authorizer.place.clone()).unwrap_or_default()
+    }
 }
 
 /// Reads the documents of a configuration.

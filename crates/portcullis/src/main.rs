@@ -7,6 +7,7 @@ mod duration;
 mod failure;
 mod load;
 mod process_log;
+mod protect;
 mod report;
 mod secret_file;
 mod service;

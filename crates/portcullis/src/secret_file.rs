@@ -65,22 +65,26 @@ pub(crate) fn warn_if_public(reference: &SecretRef) {
 
 /// How a secret is to be read: as it was said, or as it looks, which is then noted on standard error.
 pub(crate) fn encoding(said: Option<SecretEncoding>, reference: &SecretRef, secret: &Secret) -> SecretEncoding {
-    if let Some(encoding) = said {
-        return encoding;
-    }
-    let look = inspect_secret(secret.expose());
-    match (look.form, look.base64_bytes) {
-        (SecretForm::Base64 | SecretForm::Base64Url, Some(bytes)) => {
-            report::note(&format!(
-                "{reference} looks like base64 of {bytes} bytes and is read as such; `--secret-encoding raw` uses its text instead"
-            ));
+    let likely = || match likely_encoding(secret) {
+        SecretEncoding::Base64 => {
+            let remedy = "`--secret-encoding raw` uses its text instead";
+            report::note(&format!("{reference} looks like base64 and is read as such; {remedy}"));
             SecretEncoding::Base64
         }
-        (SecretForm::Base64 | SecretForm::Base64Url | SecretForm::Binary | SecretForm::Hex | SecretForm::Text, _) => {
+        SecretEncoding::Raw => {
             report::note(&format!(
                 "{reference} does not look like base64 and is used as it stands (`--secret-encoding raw`)"
             ));
             SecretEncoding::Raw
         }
+    };
+    said.unwrap_or_else(likely)
+}
+
+/// How a secret is to be read as it looks.
+pub(crate) fn likely_encoding(secret: &Secret) -> SecretEncoding {
+    match inspect_secret(secret.expose()).form {
+        SecretForm::Base64 | SecretForm::Base64Url => SecretEncoding::Base64,
+        SecretForm::Binary | SecretForm::Hex | SecretForm::Text => SecretEncoding::Raw,
     }
 }

@@ -1,6 +1,13 @@
 //! `portcullis check`: everything that a deploy would say, without deploying.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
+
+use portcullis_core::Findings;
+use portcullis_model::{
+    Snapshot,
+    snapshot::{AccessLogSpec, LogDestination},
+};
+use portcullis_proxy::{Fixtures, Live, LiveError, keys::FileError};
 
 use super::Exit;
 use crate::{
@@ -35,6 +42,12 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     let mut loaded = args.source.load(Mounting::Apart)?;
     let snapshot = loaded.compile(None);
     let secrets = secrets(&mut loaded);
+    let routes = snapshot
+        .as_ref()
+        .map(|snapshot| snapshot.stages.iter().map(|stage| stage.routes.len()).sum());
+    if let Some(snapshot) = snapshot {
+        look_at_files(&mut loaded, snapshot)?;
+    }
     let form = if args.json { Form::Json } else { Form::Text };
     let Loaded {
         findings,
@@ -45,7 +58,6 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     let tally = report::print(findings, &sources, form);
     if form == Form::Text {
         secrets.iter().for_each(|line| report::answer(line));
-        let routes = snapshot.map(|snapshot| snapshot.stages.iter().map(|stage| stage.routes.len()).sum::<usize>());
         report::answer(&summary(tally, config.apis.len(), routes));
     }
     let is_good = tally.errors == 0 && (tally.warnings == 0 || !args.deny_warnings);
@@ -64,6 +76,77 @@ fn secrets(loaded: &mut Loaded) -> BTreeSet<String> {
     let lines = documents
         .filter_map(|(api, document)| Some(look_at_secrets(document.as_ref()?, &api.document.value, findings)));
     lines.flatten().collect()
+}
+
+/// Opens what a gateway would open, but for its access logs, which would be made by that.
+fn look_at_files(loaded: &mut Loaded, mut snapshot: Snapshot) -> Result<(), Failure> {
+    let mut findings = Findings::new();
+    for stage in &mut snapshot.stages {
+        let Some(AccessLogSpec {
+            destination: LogDestination::File(path),
+            ..
+        }) = stage.access_log.take()
+        else {
+            continue;
+        };
+        let directory = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        if !directory.is_dir() {
+            let message = format!(
+                "the access log of stage `{}` is to be in `{}`, which is no directory",
+                stage.name,
+                directory.display()
+            );
+            findings.error(
+                loaded.stage_place(&stage.api, &stage.name),
+                "log-directory",
+                message,
+                "create it first",
+            );
+        }
+    }
+    let fixtures = Fixtures::new(1).map_err(Failure::Start)?;
+    for error in Live::open(snapshot, &fixtures).err().unwrap_or_default() {
+        let message = error.to_string();
+        match error {
+            LiveError::AccessLog { .. } => {} // none is opened
+            LiveError::Origin { stage, .. } => {
+                findings.error(
+                    loaded.stage_place("", &stage),
+                    "origin-unusable",
+                    message,
+                    "mend `origin_roots`, or the integration's `uri`",
+                );
+            }
+            LiveError::Keys { authorizer, error } => keys(loaded, &authorizer, &error, message, &mut findings),
+        }
+    }
+    loaded.findings.extend(findings);
+    Ok(())
+}
+
+/// Keys that are not here may be where the gateway runs; what is here and wrong is wrong there, too.
+fn keys(loaded: &Loaded, authorizer: &str, error: &FileError, message: String, findings: &mut Findings) {
+    let said = error.to_string();
+    if loaded.findings.iter().any(|finding| finding.message.contains(&said)) {
+        return;
+    }
+    let place = loaded.authorizer_place(authorizer);
+    match error {
+        FileError::NotInEnvironment(_) | FileError::NotReadable(..) => {
+            findings.warn(
+                place,
+                "keys-not-here",
+                message,
+                "it must be there where the gateway runs",
+            );
+        }
+        FileError::Empty(_) | FileError::Jwks(..) | FileError::Key(..) | FileError::TooLarge(..) => {
+            findings.error(place, "keys-unusable", message, "mend what it refers to");
+        }
+    }
 }
 
 fn summary(tally: Tally, apis: usize, routes: Option<usize>) -> String {

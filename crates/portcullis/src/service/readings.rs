@@ -6,6 +6,9 @@ use portcullis_net::{server::ServerStats, upstream::UpstreamStats};
 use portcullis_proxy::{Fixtures, Gateway};
 use portcullis_telemetry::metrics::ReadingError;
 
+/// Name, help, and how it is read off what counts.
+type Counter<S> = (&'static str, &'static str, fn(&S) -> u64);
+
 /// Adds all of them.
 pub(super) fn register(
     fixtures: &Arc<Fixtures>,
@@ -63,7 +66,7 @@ fn connections(fixtures: &Fixtures, server: &Arc<ServerStats>) -> Result<(), Rea
         &[],
         move || stats.open() as f64,
     )?;
-    let counters: [(&'static str, &'static str, fn(&ServerStats) -> u64); 7] = [
+    let counters: [Counter<ServerStats>; 7] = [
         (
             "portcullis_connections_accepted",
             "Connections of clients accepted.",
@@ -119,7 +122,7 @@ fn pools(fixtures: &Fixtures, upstreams: Vec<Arc<UpstreamStats>>) -> Result<(), 
         &[],
         idle,
     )?;
-    let counters: [(&'static str, &'static str, fn(&UpstreamStats) -> u64); 5] = [
+    let counters: [Counter<UpstreamStats>; 5] = [
         (
             "portcullis_upstream_connections_opened",
             "Connections to origins opened.",

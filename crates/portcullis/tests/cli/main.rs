@@ -3,8 +3,11 @@
 
 mod check;
 mod policy;
+mod protect;
 mod routes;
 mod secret;
+mod serve;
+mod test_call;
 mod token;
 
 use std::{

@@ -54,7 +54,7 @@ fn an_issued_token_is_valid_and_says_what_was_asked_for() {
         "id=007",
     ];
     let said = place.run_with(&arguments, "", &[]);
-    said.expect(0, "", "looks like base64 of 31 bytes").expect(
+    said.expect(0, "", "looks like base64 and is read as such").expect(
         0,
         "",
         "good for 10 years: give it to a server you trust",
