@@ -29,8 +29,9 @@ use writer::Writer;
 pub const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// How much one buffer collects before the writer is woken early, in bytes.
 pub const BUFFER_BYTES: usize = 64 * 1024;
-/// How much one buffer holds at most while the writer is behind, in bytes; more is dropped.
-pub const BUFFER_BYTES_MAX: usize = 1024 * 1024;
+/// How much one buffer holds at most while the writer is behind, in bytes; more is dropped. A tenth of a second of what the
+/// busiest worker writes, for the writer may have to wait for a processor; the memory is given back when it caught up.
+pub const BUFFER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest line, in bytes; a longer one is dropped.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// How long dropping the last handle waits for what is still to be written.

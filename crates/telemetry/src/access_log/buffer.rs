@@ -9,11 +9,13 @@ use super::{BUFFER_BYTES, BUFFER_BYTES_MAX, LINE_BYTES_MAX, Shared, lock};
 
 /// A worker's end of an [`AccessLog`](super::AccessLog).
 pub struct LogBuffer {
+    /// The line that is being made; of its own, so that the writer never waits for a line to be thought of.
+    line: Mutex<Vec<u8>>,
     slot: Arc<Slot>,
     shared: Arc<Shared>,
 }
 
-/// Lines between a worker and the writer. The lock is held for one line by the worker and for an exchange of two pointers
+/// Lines between a worker and the writer. The lock is held for one copy by the worker and for an exchange of two pointers
 /// by the writer, never while anything is written out.
 #[derive(Debug, Default)]
 pub(super) struct Slot(Mutex<Waiting>);
@@ -29,20 +31,16 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     bytes: Vec<u8>,
-    /// Where the last whole line ends. More stands in `bytes` only when whoever wrote a line panicked within it.
-    whole: usize,
     count: u64,
 }
 
 /// What became of a line.
 enum Appended {
-    /// It was empty.
-    Nothing,
     /// It waits.
     Waiting,
     /// It waits, and with it there is enough to write.
     Due,
-    /// It was too long or found no room.
+    /// It found no room.
     Dropped,
 }
 
@@ -50,22 +48,44 @@ enum Appended {
 
 impl LogBuffer {
     pub(super) fn new(slot: Arc<Slot>, shared: Arc<Shared>) -> Self {
-        Self { slot, shared }
+        Self {
+            line: Mutex::default(),
+            slot,
+            shared,
+        }
     }
 
     /// Appends a line, which `write` gives with or without a line break at its end. Nothing is logged when it gives nothing;
-    /// line breaks within become spaces, for what is logged as one line must read as one.
-    ///
-    /// When the buffer is full `write` is not called and the line counts as dropped. `write` must only append, and must not
-    /// log itself.
+    /// line breaks within become spaces, for what is logged as one line must read as one. `write` must not log itself.
     pub fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        let appended = lock(&self.slot.0).append(write);
+        let mut line = lock(&self.line);
+        line.clear(); // also of what a panic left
+        write(&mut line);
+        if line.ends_with(b"\n") {
+            line.pop();
+        }
+        if line.is_empty() {
+            return;
+        }
+        if line.contains(&b'\n') {
+            line.iter_mut()
+                .filter(|byte| **byte == b'\n')
+                .for_each(|byte| *byte = b' ');
+        }
+        line.push(b'\n');
+        let appended = if line.len() > LINE_BYTES_MAX {
+            *line = Vec::new();
+            Appended::Dropped
+        } else {
+            self.slot.append(&line)
+        };
         // Relaxed is enough for `idle`: the writer sets it before it looks into the slot for the last time, and the slot's
         // lock orders that look and this line.
         match appended {
             Appended::Due => self.shared.wake(),
             Appended::Waiting if self.shared.idle.load(Ordering::Relaxed) => self.shared.wake(),
-            Appended::Waiting | Appended::Nothing => {}
+            Appended::Waiting => {}
+            // Without waking anyone: who is behind is not made faster by that.
             Appended::Dropped => {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             }
@@ -82,14 +102,29 @@ impl fmt::Debug for LogBuffer {
 // === impl Slot ===
 
 impl Slot {
+    fn append(&self, line: &[u8]) -> Appended {
+        let mut waiting = lock(&self.0);
+        let before = waiting.lines.bytes.len();
+        let after = before + line.len();
+        if waiting.is_closed || after > BUFFER_BYTES_MAX {
+            return Appended::Dropped;
+        }
+        waiting.lines.bytes.extend_from_slice(line);
+        waiting.lines.count += 1;
+        if before < BUFFER_BYTES && after >= BUFFER_BYTES {
+            Appended::Due
+        } else {
+            Appended::Waiting
+        }
+    }
+
     /// Exchanges what was collected for empty `lines`.
     pub(super) fn exchange(&self, lines: &mut Lines) {
         mem::swap(&mut lock(&self.0).lines, lines);
-        lines.bytes.truncate(lines.whole);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        lock(&self.0).lines.whole == 0
+        lock(&self.0).lines.count == 0
     }
 
     /// Takes no more lines.
@@ -98,53 +133,9 @@ impl Slot {
     }
 }
 
-// === impl Waiting ===
-
-impl Waiting {
-    fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Appended {
-        let is_full = self.lines.whole + LINE_BYTES_MAX > BUFFER_BYTES_MAX;
-        // Without waking anyone: who is behind is not made faster by that.
-        if self.is_closed || is_full {
-            Appended::Dropped
-        } else {
-            self.lines.append(write)
-        }
-    }
-}
-
 // === impl Lines ===
 
 impl Lines {
-    fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Appended {
-        self.bytes.truncate(self.whole);
-        write(&mut self.bytes);
-        self.whole = self.whole.min(self.bytes.len());
-        if self.bytes.len() > self.whole && self.bytes.ends_with(b"\n") {
-            self.bytes.pop();
-        }
-        let line = self.bytes.get_mut(self.whole..).unwrap_or_default();
-        if line.is_empty() {
-            return Appended::Nothing;
-        }
-        if line.len() >= LINE_BYTES_MAX {
-            self.bytes.truncate(self.whole);
-            return Appended::Dropped;
-        }
-        if line.contains(&b'\n') {
-            line.iter_mut()
-                .filter(|byte| **byte == b'\n')
-                .for_each(|byte| *byte = b' ');
-        }
-        self.bytes.push(b'\n');
-        let before = mem::replace(&mut self.whole, self.bytes.len());
-        self.count += 1;
-        if before < BUFFER_BYTES && self.whole >= BUFFER_BYTES {
-            Appended::Due
-        } else {
-            Appended::Waiting
-        }
-    }
-
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -166,14 +157,16 @@ impl Lines {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(2 * BUFFER_BYTES);
-        self.whole = 0;
         self.count = 0;
     }
 }
 
 #[cfg(test)]
-impl Slot {
-    pub(super) fn append_for_test(&self, line: &str) {
-        lock(&self.0).append(|out| out.extend_from_slice(line.as_bytes()));
+impl Lines {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.to_vec(),
+            count: bytes.iter().filter(|byte| **byte == b'\n').count() as u64,
+        }
     }
 }

@@ -200,11 +200,7 @@ fn closing_on_a_full_disk_ends_in_time_and_counts_every_line() {
 /// A line that a file took in part before it was moved away is written again, as a whole, to the next one.
 #[test]
 fn what_was_written_in_part_is_finished_or_begun_again() {
-    let mut lines = buffer::Lines::default();
-    let slot = Slot::default();
-    slot.append_for_test("first");
-    slot.append_for_test("second");
-    slot.exchange(&mut lines);
+    let lines = buffer::Lines::of(b"first\nsecond\n");
     for (at, whole) in [(0, 0), (3, 0), (5, 0), (6, 6), (9, 6), (12, 6), (13, 13)] {
         assert_eq!(lines.whole_before(at), whole, "{at}");
     }
