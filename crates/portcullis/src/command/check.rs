@@ -152,11 +152,11 @@ fn keys(loaded: &Loaded, authorizer: &str, error: &FileError, message: String, f
 fn summary(tally: Tally, apis: usize, routes: Option<usize>) -> String {
     let found = format!("{}, {}", count(tally.errors, "error"), count(tally.warnings, "warning"));
     match routes {
-        Some(routes) => format!(
+        Some(routes) if tally.errors == 0 => format!(
             "{found}: {} with {} can be served",
             count(apis, "API"),
             count(routes, "route")
         ),
-        None => format!("{found}: nothing can be served from this"),
+        Some(_) | None => format!("{found}: nothing can be served from this"),
     }
 }

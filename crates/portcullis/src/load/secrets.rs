@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use portcullis_core::{Findings, SecretRef};
-use portcullis_jose::{Algorithm, SecretEncoding, SecretForm, SecretLook, inspect_secret};
+use portcullis_jose::{Algorithm, KeyError, SecretEncoding, SecretForm, SecretLook, inspect_secret};
 use portcullis_openapi::document::{AuthorizerKind, Document, Located, TokenAuthorizer};
-use portcullis_proxy::keys::read_secret;
+use portcullis_proxy::keys::{FileError, read_secret};
 
 use super::compose::directory;
 
@@ -41,9 +41,14 @@ fn look(
     };
     let secret = match read_secret(&reference) {
         Ok(secret) => secret,
-        Err(error) => {
+        Err(error @ (FileError::NotInEnvironment(_) | FileError::NotReadable(..))) => {
             let remedy = "it must be there where the gateway runs; `portcullis secret generate` makes one";
             findings.warn(written.place.clone(), "secret-not-here", error.to_string(), remedy);
+            return None;
+        }
+        Err(error @ (FileError::Empty(_) | FileError::Jwks(..) | FileError::Key(..) | FileError::TooLarge(..))) => {
+            let remedy = "`portcullis secret generate` makes a good one";
+            findings.error(written.place.clone(), "secret-unusable", error.to_string(), remedy);
             return None;
         }
     };
@@ -51,11 +56,22 @@ fn look(
         Some("raw") => SecretEncoding::Raw,
         _ => SecretEncoding::Base64, // the default; what is neither was reported by the compiler
     };
+    let look = inspect_secret(secret.expose());
+    if look.key_bytes(encoding).is_none() {
+        // In the words of the gateway, which would refuse to start.
+        let error = FileError::Key(reference.to_string(), KeyError::NotBase64);
+        findings.error(
+            written.place.clone(),
+            "secret-unusable",
+            error.to_string(),
+            "write `secretEncoding: raw`, or another secret",
+        );
+        return None;
+    }
     let algorithms = token
         .algorithms
         .iter()
         .filter_map(|name| name.value.parse::<Algorithm>().ok());
-    let look = inspect_secret(secret.expose());
     for algorithm in algorithms.filter(|algorithm| algorithm.is_symmetric()) {
         for warning in look.warnings(encoding, algorithm) {
             let remedy = "`portcullis secret generate` makes a good one; `secretEncoding` says how it is written";
@@ -78,10 +94,12 @@ fn in_words(look: SecretLook, encoding: SecretEncoding) -> String {
         SecretForm::Hex => "looks like hexadecimal digits",
         SecretForm::Text => "looks like text",
     };
-    let read = match (encoding, look.key_bytes(encoding)) {
-        (SecretEncoding::Base64, Some(bytes)) => format!("is read as base64: a key of {bytes} bytes"),
-        (SecretEncoding::Base64, None) => "cannot be read as base64".to_owned(),
-        (SecretEncoding::Raw, _) => format!("is used as it stands: a key of {} bytes", look.raw_bytes),
+    let read = match encoding {
+        SecretEncoding::Base64 => "is read as base64",
+        SecretEncoding::Raw => "is used as it stands",
     };
-    format!("{form} and {read}")
+    format!(
+        "{form} and {read}: a key of {} bytes",
+        look.key_bytes(encoding).unwrap_or(0)
+    )
 }

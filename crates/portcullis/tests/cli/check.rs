@@ -113,12 +113,22 @@ fn a_secret_that_is_not_here_or_weak_is_doubted_and_never_shown() {
         "proxy.yaml:13:17: warning: the environment variable APPROOV_SECRET is not set",
     );
     check("aHVudGVyMmh1bnRlcjI=", "a key of 14 bytes", "HS256 needs at least 32");
-    check(
-        "hunter2!hunter2!hunter2!hunter2!x",
-        "looks like text and cannot be read as base64",
-        "the secret is not base64",
-    );
     check(SECRET, "0 errors, 0 warnings", "");
+    let text = "hunter2!hunter2!hunter2!hunter2!x";
+    let said = place.run_with(
+        &["check", "--config", "portcullis.toml"],
+        "",
+        &[("APPROOV_SECRET", text)],
+    );
+    said.expect(
+        1,
+        "1 error, 0 warnings: nothing can be served",
+        "proxy.yaml:13:17: error: env:APPROOV_SECRET cannot be used as a key: the secret is not base64",
+    );
+    assert!(
+        said.hides(&[text]).err.matches("not base64").count() == 1,
+        "once: {said:?}"
+    );
     place.write("proxy.yaml", &PROXY.replace("env:APPROOV_SECRET", "hunter2hunter2"));
     place
         .run("check --config portcullis.toml")
@@ -161,11 +171,65 @@ fn what_cannot_be_read_is_named() {
     place.run("check proxy.yaml").expect(1, "1 error", "it is not UTF-8");
     place.write("proxy.yaml", PROXY);
     place.run("check proxy.yaml").expect(1, "1 error", "origin");
-    place.run("check").expect(2, "", "DOCUMENT");
+    Place::new()
+        .run("check")
+        .expect(2, "", "no document is named, and there is no `portcullis.toml` here");
     place
         .run("check proxy.yaml --config portcullis.toml")
         .expect(2, "", "cannot be used with");
     place
         .run("check proxy.yaml --stage $default --variable a-b=c --variable origin=127.0.0.1")
         .expect(1, "2 errors", "--stage: error: ");
+}
+
+#[test]
+fn files_that_the_gateway_would_open_are_looked_at() {
+    let place = place();
+    let check = |document: &str, config: &str, status: i32, finding: &str| {
+        place.write("proxy.yaml", document);
+        place.write("portcullis.toml", config);
+        place
+            .run_with(&["check", "--config", "portcullis.toml"], "", &WITH_SECRET)
+            .expect(status, "", finding);
+    };
+    let stage = |line: &str| CONFIG.replace("mount = \"/\"", &format!("mount = \"/\"\n{line}"));
+    let log = |path: &str| stage(&format!("access_log = {{ destination = \"file:{path}\" }}"));
+    check(
+        PROXY,
+        &log("logs/access.log"),
+        1,
+        "portcullis.toml:11:8: error: the access log of stage `TEST` is to be in `logs`, which is no directory",
+    );
+    check(PROXY, &log("access.log"), 0, "");
+    assert!(!place.path("access.log").exists(), "nothing is made by looking");
+
+    let https = PROXY.replace("http://", "https://");
+    check(
+        &https,
+        &stage("origin_roots = \"roots.pem\""),
+        1,
+        "portcullis.toml:11:8: error: stage `TEST`: the roots roots.pem cannot be read",
+    );
+    check(&https, CONFIG, 0, "");
+
+    let jwks = PROXY
+        .replace("HS256", "ES256")
+        .replace("secret: env:APPROOV_SECRET", "jwks: file:jwks.json")
+        .replace("        secretEncoding: base64\n", "");
+    check(
+        &jwks,
+        CONFIG,
+        0,
+        "proxy.yaml:5:5: warning: authoriser `Approov`: jwks.json cannot be read",
+    );
+    place.write("jwks.json", "{}");
+    check(
+        &jwks,
+        CONFIG,
+        1,
+        "proxy.yaml:5:5: error: authoriser `Approov`: jwks.json is no usable JWK set",
+    );
+    let key = portcullis_jose::SigningKey::generate(portcullis_jose::Algorithm::ES256).unwrap();
+    place.write("jwks.json", &json!({"keys": [key.public_jwk().unwrap()]}).to_string());
+    check(&jwks, CONFIG, 0, "");
 }

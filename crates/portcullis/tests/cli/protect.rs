@@ -43,7 +43,7 @@ fn an_origin_is_protected_with_one_call_and_kept_protected_by_its_files() {
     let gateway = protect(&place, &url, &["--listen", "127.0.0.1:0"]);
     let token = printed_token(&gateway);
     check(&gateway, "Approov-Token: ", &token);
-    assert_eq!(origin.requests()[1].target, "/base/a/b?c=d");
+    assert_eq!(origin.requests()[1].request_line(), "GET /base/a/b?c=d HTTP/1.1");
     let ended = gateway.stop();
     assert!(ended.status.success());
     let secret = place.read("s");
