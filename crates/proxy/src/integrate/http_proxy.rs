@@ -10,6 +10,7 @@ use portcullis_core::Verb;
 use portcullis_model::snapshot::{ApiKind, HttpProxy, Stage};
 use portcullis_net::{
     Body, BodyError,
+    server::Peer,
     upstream::{Answer, Call, Client, RetryRule, UpstreamError},
 };
 use portcullis_template::mapping::{Action, Mapping, ResponseMapping, ResponseSource, ResponseTarget, Source, Target};
@@ -64,7 +65,7 @@ pub(super) async fn call(
     let upgrade = is_web_socket(&fields);
     let upgrade_fields = upgrade.then(|| fields.get(header::UPGRADE).cloned()).flatten();
     headers::strip_request(&mut fields);
-    complete_request(&mut fields, stage, record, peer.local.port(), !body.is_empty());
+    complete_request(&mut fields, stage, record, &peer, !body.is_empty());
     apply_headers(&mut fields, &mapped)?;
     if let Some(value) = upgrade_fields {
         fields.insert(header::UPGRADE, value);
@@ -140,7 +141,7 @@ fn mapped_values<'s>(
 }
 
 /// What the gateway adds to a request.
-fn complete_request(fields: &mut HeaderMap, stage: &Stage, record: &mut Record, port: u16, has_body: bool) {
+fn complete_request(fields: &mut HeaderMap, stage: &Stage, record: &mut Record, peer: &Peer, has_body: bool) {
     if let Ok(api) = HeaderValue::try_from(&*stage.api) {
         fields.insert(API_ID, api);
     }
@@ -161,30 +162,30 @@ fn complete_request(fields: &mut HeaderMap, stage: &Stage, record: &mut Record, 
     }
     record.kept.trace_id = Some(trace);
     match stage.kind {
-        ApiKind::Rest => forwarded_for(fields, record, port),
+        ApiKind::Rest => forwarded_for(fields, peer),
         ApiKind::Http => forwarded(fields, record),
     }
 }
 
-fn forwarded_for(fields: &mut HeaderMap, record: &Record, port: u16) {
-    let source = record.source.to_string();
-    let before: Vec<&str> = fields
+/// The chain grows by the address that called us: with a trusted proxy before us, by the proxy's.
+fn forwarded_for(fields: &mut HeaderMap, peer: &Peer) {
+    let mut chain = String::with_capacity(64);
+    for value in fields
         .get_all(FORWARDED_FOR)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .collect();
-    let chain = if before.is_empty() {
-        source
-    } else {
-        format!("{}, {source}", before.join(", "))
-    };
+    {
+        chain.push_str(value);
+        chain.push_str(", ");
+    }
+    chain.push_str(&peer.address.to_string());
     if let Ok(chain) = HeaderValue::try_from(chain) {
         fields.insert(FORWARDED_FOR, chain);
     }
-    fields.insert(FORWARDED_PORT, HeaderValue::from(port));
+    fields.insert(FORWARDED_PORT, HeaderValue::from(peer.local.port()));
     fields.insert(
         FORWARDED_PROTO,
-        HeaderValue::from_static(if record.secure { "https" } else { "http" }),
+        HeaderValue::from_static(if peer.secure { "https" } else { "http" }),
     );
 }
 
@@ -274,51 +275,62 @@ fn give_back(proxy: &HttpProxy, stage: &Stage, answer: Answer, record: &Record) 
         .response_mappings
         .iter()
         .find(|(known, _)| *known == status.as_u16());
-    for mapping in mappings.into_iter().flat_map(|(_, mappings)| mappings) {
-        map_response(mapping, stage, &mut response, record)?;
+    if let Some((_, mappings)) = mappings {
+        map_response(mappings, stage, &mut response, record)?;
     }
     Ok(response)
 }
 
+/// Every value is taken from the answer as it came, whatever other mappings do to it.
 fn map_response(
-    mapping: &ResponseMapping,
+    mappings: &[ResponseMapping],
     stage: &Stage,
     response: &mut Response<Body>,
     record: &Record,
 ) -> Result<(), Rejection> {
-    let part = |source: &ResponseSource| match source {
-        ResponseSource::Header(name) => response
-            .headers()
+    let came = response.headers().clone();
+    for ResponseMapping { action, target, value } in mappings {
+        let parts = value.iter().map(|source| response_value(source, &came, stage, record));
+        let value = parts.collect::<Option<Vec<_>>>().map(|parts| parts.concat());
+        match (target, value) {
+            (ResponseTarget::Header(name), value) => {
+                apply_header(response.headers_mut(), name, *action, value.as_deref())?;
+            }
+            (ResponseTarget::Status, Some(text)) => *response.status_mut() = mapped_status(&text)?,
+            (ResponseTarget::Status, None) => {}
+        }
+    }
+    Ok(())
+}
+
+fn response_value(source: &ResponseSource, came: &HeaderMap, stage: &Stage, record: &Record) -> Option<String> {
+    match source {
+        ResponseSource::Header(name) => came
             .get_all(&**name)
             .iter()
-            .next_back()
-            .and_then(|value| value.to_str().ok().map(ToOwned::to_owned)),
+            .next_back()?
+            .to_str()
+            .ok()
+            .map(ToOwned::to_owned),
         ResponseSource::Literal(text) => Some(text.to_string()),
         ResponseSource::StageVariable(name) => stage.variables.get(&**name).cloned(),
-        ResponseSource::Context(variable) => {
-            let source = Source::Context(variable.clone());
-            source_value(&source, None, response.headers(), &|_| None, &stage.variables, record)
-        }
-    };
-    let value = mapping
-        .value
-        .iter()
-        .map(part)
-        .collect::<Option<Vec<_>>>()
-        .map(|parts| parts.concat());
-    match (&mapping.target, mapping.action, value) {
-        (ResponseTarget::Header(name), action, value) => {
-            apply_header(response.headers_mut(), name, action, value.as_deref())
-        }
-        (ResponseTarget::Status, _, Some(text)) => {
-            let status = text.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
-            let status = status.filter(|status| (200..600).contains(&status.as_u16()));
-            let failed = || Rejection::MappingFailed("a mapped status is not one from 200 to 599".to_owned());
-            *response.status_mut() = status.ok_or_else(failed)?;
-            Ok(())
-        }
-        (ResponseTarget::Status, _, None) => Ok(()),
+        ResponseSource::Context(variable) => source_value(
+            &Source::Context(variable.clone()),
+            None,
+            came,
+            &|_| None,
+            &stage.variables,
+            record,
+        ),
     }
+}
+
+fn mapped_status(text: &str) -> Result<StatusCode, Rejection> {
+    let status = text.parse().ok().filter(|status| (200..600).contains(status));
+    let failed = || Rejection::MappingFailed("a mapped status is not one from 200 to 599".to_owned());
+    status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .ok_or_else(failed)
 }
 
 /// What a failed call is to the caller. The origin's own words stay here.
