@@ -38,10 +38,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    eprintln!(
-        "demo-origin: listening on http://{}",
-        listener.local_addr().unwrap_or(listen)
-    );
+    let address = listener.local_addr().unwrap_or(listen);
+    // On the standard output, so that who starts it can wait for the line; whether anybody does is no concern of ours.
+    let _ = writeln!(io::stdout(), "demo-origin: listening on http://{address}");
     let open = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming().flatten() {
         let open = Arc::clone(&open);
