@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// The data directory cannot be had.
     #[error("data_dir: {0}")]
     DataDir(#[source] DataDirError),
+    /// Options that a configuration says itself stand without a document.
+    #[error("these options need a document: a configuration says all that they say itself")]
+    DocumentMissing,
     /// There are errors among the findings, which have been printed.
     #[error("nothing can be served from this")]
     Findings,
@@ -90,6 +93,7 @@ impl Failure {
             }
             Self::DataDir(DataDirError::Unusable(_, error)) => writable_remedy(error).to_owned(),
             Self::Live(_) | Self::Readings(_) | Self::Start(_) => String::new(),
+            Self::DocumentMissing => "name one, as in `proxy.yaml`, or write it into `portcullis.toml`".to_owned(),
             Self::NothingNamed => "name one, as in `proxy.yaml`, or give `--config FILE`".to_owned(),
             Self::Findings => "mend the errors above; `portcullis check` says them again".to_owned(),
             Self::NotReadable(_, error) => readable_remedy(error).to_owned(),

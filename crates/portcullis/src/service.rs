@@ -1,6 +1,7 @@
 //! A running gateway: everything put together, from the lock on its data directory to its last answer.
 
 mod bind;
+mod descriptors;
 mod metrics;
 mod readings;
 
@@ -71,6 +72,7 @@ impl Service {
             .map(|path| DataDir::take(&path.value))
             .transpose()
             .map_err(Failure::DataDir)?;
+        descriptors::raise(config);
         bind::probe(config)?;
         let signals = Signals::catch().map_err(Failure::Start)?;
         let workers = workers(config);

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize};
 use super::Exit;
 use crate::{
     failure::Failure,
-    load::{DEFAULT_LISTEN, Loaded, Mounting, Serving, Source},
+    load::{Loaded, Mounting, Serving, Source},
     process_log::ProcessLog,
     report::{self, Form},
     service::{End, Service},
@@ -47,13 +47,8 @@ pub(super) struct Serve {
 
 pub(super) fn run(args: &Serve) -> Result<Exit, Failure> {
     args.log.start()?;
-    let listen = if args.listen.is_empty() {
-        vec![DEFAULT_LISTEN]
-    } else {
-        args.listen.clone()
-    };
     let serving = Serving {
-        listen,
+        listen: args.listen.clone(),
         metrics: args.metrics_listen,
         access_log: args.access_log.clone(),
     };

@@ -53,7 +53,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Api> {
     let stages: Vec<_> = section
         .tables("stages", STAGES_MAX)
         .iter()
-        .filter_map(|table| stage::read(table, kind))
+        .filter_map(|table| stage::read(table, kind.unwrap_or(ApiKind::Rest)))
         .collect();
     section.finish();
     if section.is_absent_or_empty("stages") {
@@ -65,7 +65,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Api> {
     Some(Api {
         id: id?,
         document: document?,
-        kind,
+        kind: kind?, // a document read as the wrong kind has errors of its own
         region,
         account,
         stages,
@@ -87,11 +87,12 @@ fn read_id(section: &Section<'_>, key: &'static str) -> Option<Located<String>> 
     is_good.then_some(id)
 }
 
-fn read_kind(section: &Section<'_>) -> ApiKind {
+fn read_kind(section: &Section<'_>) -> Option<ApiKind> {
     let Some(text) = section.text("kind") else {
-        return ApiKind::Rest;
+        return (!section.has("kind")).then_some(ApiKind::Rest);
     };
-    parse_kind(&text.value).unwrap_or_else(|| {
+    let kind = parse_kind(&text.value);
+    if kind.is_none() {
         let message = format!("`{}` is not a kind of API", text.value);
         section.report.error(
             &text.place,
@@ -99,8 +100,8 @@ fn read_kind(section: &Section<'_>) -> ApiKind {
             message,
             "write `kind = \"rest\"` or `kind = \"http\"`",
         );
-        ApiKind::Rest
-    })
+    }
+    kind
 }
 
 fn read_region(section: &Section<'_>) -> String {

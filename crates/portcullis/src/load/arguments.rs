@@ -37,15 +37,15 @@ pub(crate) struct Source {
 }
 
 /// How documents are read, or the configuration that says so.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct How {
     /// A configuration file that names the documents, their stages and more [default: portcullis.toml, when no document is
     /// given].
     #[arg(long, value_name = "FILE", conflicts_with_all = ["documents", "kind", "stage", "variable", "origin_roots"])]
     pub(crate) config: Option<PathBuf>,
-    /// As which of Amazon's products the documents are read.
-    #[arg(long, value_enum, default_value_t = Kind::Rest)]
-    pub(crate) kind: Kind,
+    /// As which of Amazon's products the documents are read [default: rest].
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<Kind>,
     /// The stage's name [default: TEST, or $default of HTTP APIs].
     #[arg(long, value_name = "NAME")]
     pub(crate) stage: Option<String>,
@@ -58,12 +58,11 @@ pub(crate) struct How {
 }
 
 /// `--kind`.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// An HTTP API.
     Http,
     /// A REST API.
-    #[default]
     Rest,
 }
 
@@ -79,9 +78,9 @@ pub(crate) enum Mounting {
 }
 
 /// What else `serve` is told by arguments.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Serving {
-    /// Where to listen.
+    /// Where to listen; [`DEFAULT_LISTEN`] when empty.
     pub(crate) listen: Vec<SocketAddr>,
     /// Where metrics are answered.
     pub(crate) metrics: Option<SocketAddr>,
@@ -107,6 +106,10 @@ impl Source {
     pub(crate) fn load_served(&self, mounting: Mounting, serving: &Serving) -> Result<Loaded, Failure> {
         match &self.how.config {
             Some(path) => from_file(path),
+            // A configuration says all of this itself; to read it and ignore what was asked for would be worse than nothing.
+            None if self.documents.is_empty() && (self.how != How::default() || *serving != Serving::default()) => {
+                Err(Failure::DocumentMissing)
+            }
             None if self.documents.is_empty() && Path::new(CONFIG).is_file() => from_file(Path::new(CONFIG)),
             None if self.documents.is_empty() => Err(Failure::NothingNamed),
             None => Ok(self.load_documents(mounting, serving)),
@@ -137,14 +140,15 @@ impl Source {
             value,
             place: whole("--listen"),
         };
+        let listen = if serving.listen.is_empty() {
+            &[DEFAULT_LISTEN][..]
+        } else {
+            &serving.listen
+        };
         let config = Config {
             data_dir: None,
             workers: None,
-            listeners: serving
-                .listen
-                .iter()
-                .map(|address| Listener::at(located(*address)))
-                .collect(),
+            listeners: listen.iter().map(|address| Listener::at(located(*address))).collect(),
             apis,
             metrics: serving.metrics.map(|value| Located {
                 value,
@@ -182,7 +186,7 @@ impl Source {
                 return None;
             }
         };
-        let kind = ApiKind::from(self.how.kind);
+        let kind = self.how.kind.map_or(ApiKind::Rest, ApiKind::from);
         let default = match kind {
             ApiKind::Http => "$default",
             ApiKind::Rest => "TEST",

@@ -185,7 +185,19 @@ fn nothing_is_served_while_there_is_an_error() {
     serve(&[&origin[..], &["--log", "a=b=c"]].concat()).expect(2, "", "--log: ");
     serve(&["proxy.yaml", "proxy.yaml", "--variable", "origin=127.0.0.1"]).expect(2, "", "write each as PATH=DOCUMENT");
     serve(&["--config", "portcullis.toml"]).expect(2, "", "cannot be used with");
-    place
+    place.write("portcullis.toml", CONFIG);
+    for options in [
+        "--listen 127.0.0.1:0",
+        "--variable a=b",
+        "--kind rest",
+        "--stage A",
+        "--access-log off",
+    ] {
+        place
+            .run(&format!("serve {options}"))
+            .expect(2, "", "these options need a document");
+    }
+    Place::new()
         .run("serve")
         .expect(2, "", "no document is named, and there is no `portcullis.toml` here");
 }
