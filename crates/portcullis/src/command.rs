@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 use crate::{failure::Failure, report};
 
 const AFTER_HELP: &str = "\
-Exit status: 0 for a good answer, 1 for a negative one (a denial, an invalid token, findings), 2 when the command
+Exit status: 0 for a good answer, 1 for a negative one (a denial, an invalid token, findings), 2 when the command \
 could not be carried out.
 
 Secrets are given by reference, never by value: `env:NAME` or `file:PATH`.";

@@ -22,8 +22,8 @@ Examples:
   portcullis check --config portcullis.toml
   portcullis check pets.yaml orders.yaml --kind http --json
 
-Nothing is served and no origin is called. Findings go to standard error, each with its file, line and a way out; the
-exit status is 1 when there are errors (with --deny-warnings: or warnings). What the secrets look like is told, too, but
+Nothing is served and no origin is called. Findings go to standard error, each with its file, line and a way out; the \
+exit status is 1 when there are errors (with --deny-warnings: or warnings). What the secrets look like is told, too, but \
 never what they are.";
 
 #[derive(Debug, clap::Args)]

@@ -26,7 +26,7 @@ Examples:
   portcullis policy simulate --policy - --method GET --path / --time 2030-01-01T00:00:00Z --source-ip 203.0.113.7 < policy.json
   portcullis policy simulate --policy p.json --method GET --path /a --context aws:PrincipalTag/team=red --context aws:PrincipalTag/team=blue
 
-Prints the verdict and the statement that gave it; statements are counted from 0. The exit status is 0 when the request
+Prints the verdict and the statement that gave it; statements are counted from 0. The exit status is 0 when the request \
 is allowed, 1 when it is denied and 2 when the policy cannot be honoured.";
 
 #[derive(Debug, Subcommand)]

@@ -34,8 +34,8 @@ Examples:
   portcullis protect https://api.example.com --header Approov-Token --secret file:approov.secret
   portcullis protect http://127.0.0.1:9000 --header Authorization --secret file:s --listen 0.0.0.0:8080 --directory gateway
 
-Makes the secret when its file is not there, writes `proxy.yaml` and `portcullis.toml` to the directory, prints a token
-and calls to try, and serves. From then on the files are yours: `portcullis serve --config portcullis.toml` serves the
+Makes the secret when its file is not there, writes `proxy.yaml` and `portcullis.toml` to the directory, prints a token \
+and calls to try, and serves. From then on the files are yours: `portcullis serve --config portcullis.toml` serves the \
 same. Files that are there are never overwritten; they are served as they are.";
 
 #[derive(Debug, clap::Args)]

@@ -15,7 +15,7 @@ Examples:
   portcullis routes proxy.yaml --variable origin=127.0.0.1:9000
   portcullis routes --config portcullis.toml --json
 
-A route is open when nothing stands in the column of its authoriser; a resource policy, where there is one, holds for
+A route is open when nothing stands in the column of its authoriser; a resource policy, where there is one, holds for \
 all routes of its stage.";
 
 #[derive(Debug, clap::Args)]

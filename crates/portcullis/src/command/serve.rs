@@ -18,10 +18,10 @@ Examples:
   portcullis serve proxy.yaml --access-log json --access-log file:access.log --metrics-listen 127.0.0.1:9100
   portcullis serve --config portcullis.toml
 
-Nothing is served while there is an error in a document or the configuration: all of them are printed. Once it serves,
+Nothing is served while there is an error in a document or the configuration: all of them are printed. Once it serves, \
 it says `listening on http://…` on standard error for each listener; the access log goes to standard output.
 
-SIGINT and SIGTERM end it when the requests under way are answered, within 30 s; a second one ends it at once. SIGHUP
+SIGINT and SIGTERM end it when the requests under way are answered, within 30 s; a second one ends it at once. SIGHUP \
 has access logs opened again.";
 
 #[derive(Debug, clap::Args)]

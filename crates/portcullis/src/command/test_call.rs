@@ -36,7 +36,7 @@ Examples:
   portcullis test GET /example.json --document proxy.yaml --variable origin=127.0.0.1:9000 --header \"Approov-Token: $TOKEN\"
   portcullis test POST /orders --header 'Content-Type: application/json' --body order.json --source-ip 203.0.113.7
 
-The call goes through every step that a real one goes through, and to the origin when nothing refuses it. It is not
+The call goes through every step that a real one goes through, and to the origin when nothing refuses it. It is not \
 counted and not logged. The exit status is 1 when a step refuses it.";
 
 #[derive(Debug, clap::Args)]

@@ -43,7 +43,7 @@ Examples:
   portcullis token check - --secret file:approov.secret < token.txt
   portcullis token check eyJhbGciOi… --jwks jwks.json --issuer https://id.example --audience api
 
-A token on the command line can be seen by other users of this machine while the command runs, and may be kept in your
+A token on the command line can be seen by other users of this machine while the command runs, and may be kept in your \
 shell's history: pass `-` and give it on standard input where that matters.
 
 Prints the claims as JSON and `valid until …`, or `invalid: …` with the reason; the exit status is 1 then.";

@@ -13,29 +13,24 @@ const FILES_MAX: u64 = 1024 * 1024;
 /// Raises the limit to what the system allows this process, and notes when connections may still run into it.
 pub(super) fn raise(config: &Config) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let raised = match setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: maximum,
-            maximum,
-        },
-    ) {
-        Ok(()) => maximum,
+    let wanted = Some(maximum.map_or(FILES_MAX, |maximum| maximum.min(FILES_MAX)));
+    let limit = Rlimit {
+        current: wanted,
+        maximum,
+    };
+    let raised = match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => wanted,
         Err(_) => current, // as it was before; the note below says what follows from it
     };
     let needed = needed(config);
     if let Some(limit) = raised.filter(|limit| *limit < needed) {
         report::note(&format!(
-            "warning: this process may open {limit} files and could need {needed} (a connection of a client and one to an origin each, \
-             `connections_max`): raise the limit (`ulimit -Hn`, `LimitNOFILE=`), or lower `connections_max`"
+            "warning: this process may open {limit} files, and its listeners allow connections for {needed} before any to origins: raise the limit (`ulimit -Hn`, `LimitNOFILE=`), or lower `connections_max`"
         ));
     }
 }
 
 fn needed(config: &Config) -> u64 {
     let connections: usize = config.listeners.iter().map(|listener| listener.connections_max).sum();
-    u64::try_from(connections)
-        .unwrap_or(u64::MAX)
-        .saturating_mul(2)
-        .saturating_add(OTHERS)
+    u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHERS)
 }
