@@ -128,11 +128,7 @@ fn body(custom: &CustomResponse, values: &Values<'_>) -> Option<(HeaderValue, Ve
             .find(|(media_type, _)| media_type.eq_ignore_ascii_case(wanted))
     });
     let (media_type, template) = accepted.or(custom.templates.first())?;
-    let escape = if media_type.to_ascii_lowercase().contains("json") {
-        Escape::JsonString
-    } else {
-        Escape::Plain
-    };
+    let escape = Escape::for_media_type(media_type);
     let mut out = Vec::new();
     template.render(values, escape, &mut out);
     Some((HeaderValue::try_from(media_type.as_str()).ok()?, out))
