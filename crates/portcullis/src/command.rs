@@ -1,6 +1,7 @@
 //! The commands, one noun per file; here is what they have in common.
 
 mod check;
+mod flush;
 mod policy;
 mod protect;
 mod routes;
@@ -34,6 +35,9 @@ enum Command {
     /// Report everything that is wrong with API documents or a configuration.
     #[command(after_help = check::HELP)]
     Check(check::Check),
+    /// Have a running gateway forget the tokens that it remembers.
+    #[command(after_help = flush::HELP)]
+    Flush(flush::Flush),
     /// Evaluate IAM policies without a gateway.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -70,6 +74,7 @@ enum Exit {
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Flush(args) => flush::run(&args),
         Command::Policy(command) => policy::run(command),
         Command::Protect(args) => protect::run(&args),
         Command::Routes(args) => routes::run(&args),

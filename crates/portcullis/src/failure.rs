@@ -31,6 +31,9 @@ pub(crate) enum Failure {
     /// Keys, logs or origins cannot be opened; all of them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: "))]
     Live(Vec<LiveError>),
+    /// No gateway listens in a data directory.
+    #[error("no running gateway could be told in `{path}`: {error}", path = .0.display(), error = .1)]
+    NobodyListens(PathBuf, #[source] io::Error),
     /// Neither documents nor a configuration are given.
     #[error("no document is named, and there is no `portcullis.toml` here")]
     NothingNamed,
@@ -94,6 +97,7 @@ impl Failure {
             Self::DataDir(DataDirError::Unusable(_, error)) => writable_remedy(error).to_owned(),
             Self::Live(_) | Self::Readings(_) | Self::Start(_) => String::new(),
             Self::DocumentMissing => "name one, as in `proxy.yaml`, or write it into `portcullis.toml`".to_owned(),
+            Self::NobodyListens(..) => "start it with `portcullis serve --config …`, as the same user".to_owned(),
             Self::NothingNamed => "name one, as in `proxy.yaml`, or give `--config FILE`".to_owned(),
             Self::Findings => "mend the errors above; `portcullis check` says them again".to_owned(),
             Self::NotReadable(_, error) => readable_remedy(error).to_owned(),

@@ -5,6 +5,7 @@ mod compose;
 mod secrets;
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -94,7 +95,7 @@ fn load_document(api: &Api, sources: &mut Sources, findings: &mut Findings) -> O
     let name = path.display().to_string();
     match read_text(path, TEXT_BYTES_MAX as u64) {
         Ok(text) => {
-            let (document, found) = portcullis_openapi::read(&name, &text, api.kind);
+            let (document, found) = portcullis_openapi::read(&name, &substitute(&text, api), api.kind);
             findings.extend(found);
             sources.keep(name, text);
             document
@@ -113,6 +114,17 @@ fn load_document(api: &Api, sources: &mut Sources, findings: &mut Findings) -> O
             None
         }
     }
+}
+
+/// What Amazon's import puts in the place of its pseudo parameters. They never hold a line break, so places stay true.
+fn substitute<'t>(text: &'t str, api: &Api) -> Cow<'t, str> {
+    if !text.contains("${AWS::") {
+        return Cow::Borrowed(text);
+    }
+    let text = text
+        .replace("${AWS::Region}", &api.region)
+        .replace("${AWS::AccountId}", &api.account);
+    Cow::Owned(text.replace("${AWS::Partition}", "aws"))
 }
 
 fn missing_remedy(place: &Place, path: &Path) -> String {

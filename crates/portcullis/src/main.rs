@@ -2,6 +2,7 @@
 
 mod command;
 mod config;
+mod control_socket;
 mod data_dir;
 mod duration;
 mod failure;

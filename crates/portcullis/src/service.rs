@@ -26,7 +26,7 @@ use portcullis_net::{
 use portcullis_proxy::{Fixtures, Gateway, Live};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{config::Config, data_dir::DataDir, failure::Failure, report};
+use crate::{config::Config, control_socket, data_dir::DataDir, failure::Failure, report};
 
 /// How long requests under way may take to their end once the gateway is told to stop.
 const GRACE: Duration = Duration::from_secs(30);
@@ -107,6 +107,14 @@ impl Service {
             Some(address) => Some(metrics::start(address.value, &fixtures.metrics, &ready).map_err(Failure::Start)?),
             None => None,
         };
+        if let Some(directory) = &config.data_dir {
+            let listening = control_socket::listen(&directory.value, Arc::clone(&gateway));
+            if let Err(error) = listening {
+                report::note(&format!(
+                    "warning: `portcullis flush` will not reach this gateway: {error}"
+                ));
+            }
+        }
         let service = Self {
             server,
             metrics,

@@ -44,7 +44,14 @@ paths:
 #[tokio::test]
 async fn types_then_defaults_then_amazon_s_own() {
     let variables = vec![("env", "prod \"1\"".to_owned())];
-    let bench = serve(ApiKind::Rest, DOCUMENT, vec![StageSpec { variables, ..StageSpec::default() }]);
+    let bench = serve(
+        ApiKind::Rest,
+        DOCUMENT,
+        vec![StageSpec {
+            variables,
+            ..StageSpec::default()
+        }],
+    );
 
     let answer = bench.get("/nowhere", &[("origin", "http://x\"y")]).await;
     assert_eq!(answer.status, 404);
@@ -55,20 +62,39 @@ async fn types_then_defaults_then_amazon_s_own() {
         serde_json::json!({"error": "Missing Authentication Token", "kind": "MISSING_AUTHENTICATION_TOKEN", "who": "http://x\"y", "env": "prod \"1\""})
     );
     assert_eq!(answer.header("x-request-id"), answer.header("x-amzn-requestid"));
-    assert_eq!((answer.header("x-origin"), answer.header("x-stage")), (Some("http://x\"y"), Some("live")));
+    assert_eq!(
+        (answer.header("x-origin"), answer.header("x-stage")),
+        (Some("http://x\"y"), Some("live"))
+    );
     assert_eq!(answer.header("x-absent"), None);
-    assert_eq!(answer.header("x-amzn-errortype"), Some("MissingAuthenticationTokenException"));
-    assert_eq!(answer.header("access-control-allow-origin"), None, "its own type comes before the default");
+    assert_eq!(
+        answer.header("x-amzn-errortype"),
+        Some("MissingAuthenticationTokenException")
+    );
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        None,
+        "its own type comes before the default"
+    );
 
     let answer = bench.get("/nowhere", &[("accept", "text/plain")]).await;
-    assert_eq!((answer.body.as_str(), answer.header("content-type")), ("nothing at /nowhere", Some("text/plain")));
+    assert_eq!(
+        (answer.body.as_str(), answer.header("content-type")),
+        ("nothing at /nowhere", Some("text/plain"))
+    );
 
     let answer = bench.get("/token", &[]).await;
-    assert_eq!((answer.status, answer.body.as_str()), (401, r#"{"message":"Unauthorized"}"#));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (401, r#"{"message":"Unauthorized"}"#)
+    );
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
 
     let answer = bench.get("/down", &[]).await;
-    assert_eq!((answer.status, answer.body.as_str()), (503, r#"{"message":"Network error communicating with endpoint"}"#));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (503, r#"{"message":"Network error communicating with endpoint"}"#)
+    );
 }
 
 #[tokio::test]
@@ -76,10 +102,16 @@ async fn bounds_of_a_request() {
     let bench = serve(ApiKind::Rest, DOCUMENT, vec![StageSpec::default()]);
     let long = format!("/{}", "a".repeat(10_240));
     let answer = bench.get(&long, &[]).await;
-    assert_eq!((answer.status, answer.body.as_str()), (414, r#"{"message":"Request URI too long"}"#));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (414, r#"{"message":"Request URI too long"}"#)
+    );
     let big = "x".repeat(10_240);
     let answer = bench.get("/down", &[("x", &big)]).await;
-    assert_eq!((answer.status, answer.body.as_str()), (431, r#"{"message":"Request header fields too large"}"#));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (431, r#"{"message":"Request header fields too large"}"#)
+    );
     let answer = bench.get(&format!("/token/{}", "a".repeat(2_000)), &[]).await;
     assert_eq!(answer.status, 404);
 }

@@ -22,7 +22,11 @@ fn jwk(key: &SigningKey, kid: &str) -> Value {
 }
 
 fn ok(body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into()
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into()
 }
 
 fn signed(claims: Value, key: &SigningKey, kid: Option<&str>) -> String {
@@ -57,7 +61,10 @@ paths:
 }
 
 async fn status(bench: &Bench, token: &str) -> u16 {
-    bench.get("/a", &[("authorization", &format!("Bearer {token}"))]).await.status
+    bench
+        .get("/a", &[("authorization", &format!("Bearer {token}"))])
+        .await
+        .status
 }
 
 #[tokio::test]
@@ -74,9 +81,16 @@ async fn a_key_set_is_fetched_once_and_again_for_an_unknown_key() {
     assert_eq!(origin.requests()[0].request_line(), "GET /keys HTTP/1.1");
     // A key that nobody knows cannot make us fetch as often as it likes.
     for number in 0..5 {
-        assert_eq!(status(&bench, &signed(json!({"n": number}), &ELLIPTIC, Some("two"))).await, 403);
+        assert_eq!(
+            status(&bench, &signed(json!({"n": number}), &ELLIPTIC, Some("two"))).await,
+            403
+        );
     }
-    assert_eq!(origin.requests().len(), 1, "the set is younger than the pause between two fetches");
+    assert_eq!(
+        origin.requests().len(),
+        1,
+        "the set is younger than the pause between two fetches"
+    );
 }
 
 #[tokio::test]
@@ -85,9 +99,16 @@ async fn keys_that_cannot_be_had_refuse_every_token() {
     let huge = Origin::answering(ok(&format!("{{\"keys\": [], \"x\": \"{}\"}}", "x".repeat(160_000))));
     let broken = Origin::answering(ok("{\"keys\": 7}"));
     let refusing = Origin::answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
-    let redirecting = Origin::answering("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
+    let redirecting =
+        Origin::answering("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
     let token = signed(json!({}), &ELLIPTIC, None);
-    for address in [reserved.address(), huge.address(), broken.address(), refusing.address(), redirecting.address()] {
+    for address in [
+        reserved.address(),
+        huge.address(),
+        broken.address(),
+        refusing.address(),
+        redirecting.address(),
+    ] {
         let bench = with_jwks(&format!("http://{address}/keys"));
         let answer = bench.get("/a", &[("authorization", &format!("Bearer {token}"))]).await;
         assert_eq!((answer.status, answer.body.as_str()), (500, r#"{"message":null}"#));
@@ -131,7 +152,9 @@ async fn a_key_set_in_a_file_is_read_again() {
 #[tokio::test]
 async fn the_jwt_authoriser_of_http_apis() {
     let keys = Origin::answering(ok(&json!({"keys": [jwk(&RSA, "one")]}).to_string()));
-    let discovery = Origin::answering(ok(&json!({"jwks_uri": format!("http://{}/keys", keys.address())}).to_string()));
+    let discovery = Origin::answering(ok(
+        &json!({"jwks_uri": format!("http://{}/keys", keys.address())}).to_string()
+    ));
     let issuer = format!("http://{}/issuer", discovery.address());
     let document = format!(
         r#"
@@ -165,25 +188,79 @@ paths:
     let expired = Value::from(NOW - 1);
     let cases = [
         // What passes goes on to an origin that is not there.
-        (with("sub", "a".into()), 503, r#"{"message":"Service Unavailable"}"#, None),
-        (with("scope", "admin".into()), 503, r#"{"message":"Service Unavailable"}"#, None),
-        (with("scope", "write".into()), 403, forbidden, Some("Bearer error=\"insufficient_scope\"".to_owned())),
-        (with("aud", "other".into()), 401, unauthorized, Some(challenge("the token does not have a valid audience"))),
-        (with("iss", "other".into()), 401, unauthorized, Some(challenge("the issuer does not match"))),
-        (with("exp", expired), 401, unauthorized, Some(challenge("the token has expired"))),
-        (with("iat", (NOW + 60).into()), 401, unauthorized, Some(challenge("the token is not valid"))),
-        (signed(claims.clone(), &ELLIPTIC, Some("one")), 401, unauthorized, Some(challenge("the token is not valid"))),
+        (
+            with("sub", "a".into()),
+            503,
+            r#"{"message":"Service Unavailable"}"#,
+            None,
+        ),
+        (
+            with("scope", "admin".into()),
+            503,
+            r#"{"message":"Service Unavailable"}"#,
+            None,
+        ),
+        (
+            with("scope", "write".into()),
+            403,
+            forbidden,
+            Some("Bearer error=\"insufficient_scope\"".to_owned()),
+        ),
+        (
+            with("aud", "other".into()),
+            401,
+            unauthorized,
+            Some(challenge("the token does not have a valid audience")),
+        ),
+        (
+            with("iss", "other".into()),
+            401,
+            unauthorized,
+            Some(challenge("the issuer does not match")),
+        ),
+        (
+            with("exp", expired),
+            401,
+            unauthorized,
+            Some(challenge("the token has expired")),
+        ),
+        (
+            with("iat", (NOW + 60).into()),
+            401,
+            unauthorized,
+            Some(challenge("the token is not valid")),
+        ),
+        (
+            signed(claims.clone(), &ELLIPTIC, Some("one")),
+            401,
+            unauthorized,
+            Some(challenge("the token is not valid")),
+        ),
     ];
     for (token, status, body, www) in cases {
         for carried in [format!("Bearer {token}"), token.clone()] {
             let answer = bench.get("/a", &[("authorization", &carried)]).await;
             assert_eq!((answer.status, answer.body.as_str()), (status, body), "{answer:?}");
-            assert_eq!(answer.header("www-authenticate").map(ToOwned::to_owned), www, "{answer:?}");
+            assert_eq!(
+                answer.header("www-authenticate").map(ToOwned::to_owned),
+                www,
+                "{answer:?}"
+            );
         }
     }
     let missing = bench.get("/a", &[]).await;
-    assert_eq!((missing.status, missing.header("www-authenticate")), (401, Some("Bearer")));
+    assert_eq!(
+        (missing.status, missing.header("www-authenticate")),
+        (401, Some("Bearer"))
+    );
     let line = "GET /issuer/.well-known/openid-configuration HTTP/1.1";
-    assert_eq!(discovery.requests().iter().map(|request| request.request_line()).collect::<Vec<_>>(), [line]);
+    assert_eq!(
+        discovery
+            .requests()
+            .iter()
+            .map(|request| request.request_line())
+            .collect::<Vec<_>>(),
+        [line]
+    );
     assert_eq!(keys.requests().len(), 1);
 }

@@ -1,0 +1,86 @@
+//! `portcullis flush`: has a running gateway forget what its authorisers remember.
+
+use std::path::{Path, PathBuf};
+
+use super::{Exit, read_input};
+use crate::{
+    config::{self, CONFIG_BYTES_MAX},
+    control_socket::{self, Order},
+    failure::Failure,
+    report,
+};
+
+pub(super) const HELP: &str = "\
+Examples:
+  portcullis flush                                  every token of the gateway of ./portcullis.toml
+  portcullis flush --data-dir portcullis-data
+  printf %s \"$TOKEN\" | portcullis flush --token -   one token
+
+What a token allows is remembered for authorizerResultTtlInSeconds and evaluated anew for each request; changed keys and \
+deny lists take effect at once, without a flush.";
+
+/// Bytes of a token at most.
+const TOKEN_BYTES_MAX: u64 = 16 * 1024;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Flush {
+    /// Forget this one token: a file that holds it, or `-` for standard input (never the token itself: command lines can be
+    /// read by others).
+    #[arg(long, value_name = "FILE|-")]
+    token: Option<PathBuf>,
+    /// The data directory of the running gateway.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    data_dir: Option<PathBuf>,
+    /// The configuration that says the data directory.
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    config: PathBuf,
+}
+
+pub(super) fn run(args: &Flush) -> Result<Exit, Failure> {
+    let order = match &args.token {
+        None => Order::FlushTokens,
+        Some(file) => Order::ForgetToken(token(file)?),
+    };
+    let data_dir = match &args.data_dir {
+        Some(directory) => directory.clone(),
+        None => configured(&args.config)?,
+    };
+    match control_socket::tell(&data_dir, &order).map_err(|error| Failure::NobodyListens(data_dir, error))? {
+        Ok(text) => {
+            report::answer(&format!("{text}\n"));
+            Ok(Exit::Good)
+        }
+        Err(text) => {
+            report::note(&format!("error: {text}"));
+            Ok(Exit::Negative)
+        }
+    }
+}
+
+fn token(file: &Path) -> Result<String, Failure> {
+    let bytes = read_input(file, TOKEN_BYTES_MAX)?;
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    let token = text.trim();
+    if token.is_empty() || token.contains(char::is_whitespace) {
+        return Err(Failure::Option {
+            option: "--token",
+            what: "there is no token in it, or more than one".to_owned(),
+            remedy: "give the token alone, as callers send it".to_owned(),
+        });
+    }
+    Ok(token.to_owned())
+}
+
+fn configured(path: &Path) -> Result<PathBuf, Failure> {
+    let text = read_input(path, CONFIG_BYTES_MAX as u64)?;
+    let name = path.display().to_string();
+    let (config, _) = config::read(
+        &name,
+        &String::from_utf8_lossy(&text),
+        path.parent().unwrap_or(Path::new("")),
+    );
+    config
+        .data_dir
+        .map(|directory| directory.value)
+        .ok_or(Failure::Findings)
+}
