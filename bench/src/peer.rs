@@ -122,9 +122,7 @@ fn nginx(directory: &Path, file: &Path) -> Vec<String> {
 }
 
 fn haproxy(file: &Path) -> Vec<String> {
-    ["haproxy", "-db", "-f", &text(file)]
-        .map(ToOwned::to_owned)
-        .to_vec()
+    ["haproxy", "-db", "-f", &text(file)].map(ToOwned::to_owned).to_vec()
 }
 
 fn portcullis(binary: &Path, file: &Path) -> Vec<String> {
@@ -233,16 +231,11 @@ impl Running {
 
     /// Ends it in order and returns the lines of its access log.
     pub(crate) fn stop(mut self) -> Outcome<usize> {
-        let id = self.child.id().to_string();
         let doing = || format!("ending {}", self.name);
-        let killed = Command::new("sh")
-            .args(["-c", "kill -s TERM \"$1\"", "kill", &id])
-            .status()
-            .doing(doing())?;
-        if !killed.success() {
+        if self.child.try_wait().doing(doing())?.is_some() {
             return Err(Failure::new(format!("{} has ended by itself", self.name)));
         }
-        self.child.wait().doing(doing())?;
+        end(&mut self.child).doing(format!("ending {}", self.name))?;
         let log = fs::read(&self.log).unwrap_or_default();
         Ok(memchr::memchr_iter(b'\n', &log).count())
     }
@@ -250,9 +243,21 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
+        if matches!(self.child.try_wait(), Ok(None)) && end(&mut self.child).is_err() {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
     }
+}
+
+/// Asks a child to end and waits until it has: killed outright, nginx's master would leave its worker behind.
+fn end(child: &mut Child) -> std::io::Result<()> {
+    let id = child.id().to_string();
+    let asked = Command::new("sh")
+        .args(["-c", "kill -s TERM \"$1\"", "kill", &id])
+        .status()?;
+    if !asked.success() {
+        return Err(std::io::Error::other("it took no signal"));
+    }
+    child.wait().map(|_| ())
 }

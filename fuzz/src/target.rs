@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use portcullis_jose::fuzzing as jose;
+use portcullis_net::{fuzzing as net, listener::proxy_header};
+use portcullis_openapi::fuzzing as openapi;
+use portcullis_policy::fuzzing as policy;
+use portcullis_template::fuzzing as template;
+
 use crate::path::fuzz_path;
 
 /// A function to be fuzzed, with its corpus.
@@ -18,38 +24,30 @@ pub(crate) struct Target {
 /// All of them, by crate.
 pub(crate) const TARGETS: &[Target] = &[
     Target::new("fuzz/corpus", "path", fuzz_path),
-    Target::new("crates/jose/fuzz-corpus", "jwks", portcullis_jose::fuzzing::fuzz_jwks),
-    Target::new("crates/jose/fuzz-corpus", "jwt", portcullis_jose::fuzzing::fuzz_jwt),
-    Target::new(
-        "crates/net/fuzz-corpus",
-        "chunked",
-        portcullis_net::fuzzing::fuzz_chunked,
-    ),
+    Target::new("crates/jose/fuzz-corpus", "jwks", jose::fuzz_jwks),
+    Target::new("crates/jose/fuzz-corpus", "jwt", jose::fuzz_jwt),
+    Target::new("crates/net/fuzz-corpus", "chunked", net::fuzz_chunked),
     Target::new(
         "crates/net/fuzz-corpus",
         "proxy_header",
-        portcullis_net::listener::proxy_header::fuzz_proxy_header,
+        proxy_header::fuzz_proxy_header,
+    ),
+    Target::new("crates/net/fuzz-corpus", "request_head", net::fuzz_request_head),
+    Target::new("crates/net/fuzz-corpus", "response_head", net::fuzz_response_head),
+    Target::new("crates/openapi/fuzz-corpus", "document", openapi::fuzz_document),
+    Target::new("crates/policy/fuzz-corpus", "policy", policy::fuzz_policy),
+    Target::new(
+        "crates/template/tests/seeds",
+        "gateway_template",
+        template::fuzz_gateway_template,
     ),
     Target::new(
-        "crates/net/fuzz-corpus",
-        "request_head",
-        portcullis_net::fuzzing::fuzz_request_head,
+        "crates/template/tests/seeds",
+        "log_template",
+        template::fuzz_log_template,
     ),
-    Target::new(
-        "crates/net/fuzz-corpus",
-        "response_head",
-        portcullis_net::fuzzing::fuzz_response_head,
-    ),
-    Target::new(
-        "crates/openapi/fuzz-corpus",
-        "document",
-        portcullis_openapi::fuzzing::fuzz_document,
-    ),
-    Target::new(
-        "crates/policy/fuzz-corpus",
-        "policy",
-        portcullis_policy::fuzzing::fuzz_policy,
-    ),
+    Target::new("crates/template/tests/seeds", "mapping", template::fuzz_mapping),
+    Target::new("crates/template/tests/seeds", "uri", template::fuzz_uri),
 ];
 
 impl Target {
@@ -77,35 +75,47 @@ mod tests {
     use std::{collections::BTreeSet, fs};
 
     use super::*;
+    use crate::drive::read_corpus;
 
-    fn folders(directory: &Path) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(directory) else {
-            return Vec::new();
-        };
+    /// The files below `directory` whose name ends like this.
+    fn files(directory: &Path, end: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        let below = |path: PathBuf| if path.is_dir() { files(&path, end) } else { vec![path] };
         entries
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_dir())
+            .flat_map(below)
+            .filter(|path| path.to_string_lossy().ends_with(end))
             .collect()
     }
 
     #[test]
-    fn every_corpus_has_its_target_and_every_target_its_corpus() {
+    fn every_fuzz_function_of_the_crates_has_a_target() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let crates = folders(&root.join("crates"));
-        let own = folders(&root.join("fuzz/corpus"));
-        let found = crates
-            .iter()
-            .flat_map(|path| folders(&path.join("fuzz-corpus")))
-            .chain(own);
-        let found: BTreeSet<_> = found.map(|path| path.strip_prefix(&root).unwrap().to_owned()).collect();
-        let listed: BTreeSet<_> = TARGETS.iter().map(Target::corpus).collect();
-        assert_eq!(listed, found);
-        for corpus in &listed {
-            assert!(
-                fs::read_dir(root.join(corpus)).unwrap().next().is_some(),
-                "{} is empty",
-                corpus.display()
-            );
+        let mut found = BTreeSet::from(["path".to_owned()]);
+        for file in files(&root.join("crates"), ".rs") {
+            let text = fs::read_to_string(file).unwrap();
+            let names = text.lines().filter_map(|line| {
+                line.trim()
+                    .strip_prefix("pub fn fuzz_")?
+                    .strip_suffix("(data: &[u8]) {")
+            });
+            found.extend(names.map(ToOwned::to_owned));
+        }
+        assert_eq!(
+            TARGETS
+                .iter()
+                .map(|target| target.name.to_owned())
+                .collect::<BTreeSet<_>>(),
+            found
+        );
+    }
+
+    #[test]
+    fn every_target_takes_its_corpus() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for target in TARGETS {
+            let corpus = read_corpus(&root.join(target.corpus())).unwrap();
+            assert!(corpus.len() >= 3, "{} has a corpus of {}", target.name, corpus.len());
+            corpus.iter().for_each(|input| (target.function)(input));
         }
     }
 
