@@ -90,7 +90,7 @@ impl Answer {
 
 /// The status and fields of the last head in what `--dump-header` wrote.
 #[track_caller]
-fn parse_heads(dump: &[u8]) -> (u16, HeaderMap) {
+pub(crate) fn parse_heads(dump: &[u8]) -> (u16, HeaderMap) {
     let (mut status, mut headers) = (0, HeaderMap::new());
     for line in dump.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end) {
         if line.starts_with(b"HTTP/") {

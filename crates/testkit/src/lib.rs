@@ -18,6 +18,7 @@ pub mod nginx;
 pub mod origin;
 pub mod port;
 mod request;
+pub mod wire;
 
 pub use child::{Child, Ended, Stream};
 pub use clock::ManualClock;
@@ -27,6 +28,7 @@ pub use nginx::Nginx;
 pub use origin::{Origin, Step};
 pub use port::ReservedPort;
 pub use request::{Received, read_request};
+pub use wire::{Wire, WireEnd};
 
 /// How long a wait lasts before the test fails: far above what a loaded two-core machine needs.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
