@@ -1,14 +1,20 @@
 //! "Did you mean …?"
 
-/// The candidate that `written` most likely was to be: at most two edits away, or a third of its length when that is
-/// less. The first of equals.
+/// Characters of a name that is looked at.
+const NAME_CHARACTERS_MAX: usize = 80;
+
+/// The candidate that `written` most likely was to be, letter case counting for nothing: one edit away, or one more for
+/// each six letters. The first of equals.
 pub fn closest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let allowed = (written.chars().count() / 3).min(2);
+    if written.chars().count() > NAME_CHARACTERS_MAX {
+        return None;
+    }
+    let folded = written.to_ascii_lowercase();
     let distances = candidates
         .into_iter()
-        .map(|candidate| (distance(written, candidate), candidate));
+        .map(|candidate| (distance(&folded, &candidate.to_ascii_lowercase()), candidate));
     distances
-        .filter(|(edits, _)| *edits <= allowed)
+        .filter(|(edits, candidate)| *edits <= 1 + candidate.len().min(written.len()) / 6)
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }
@@ -18,24 +24,26 @@ pub fn did_you_mean<'c>(written: &str, candidates: impl IntoIterator<Item = &'c 
     closest(written, candidates).map_or_else(String::new, |candidate| format!(" (did you mean `{candidate}`?)"))
 }
 
-/// Insertions, deletions, substitutions and swaps of neighbours, letter case counting for nothing.
+/// Insertions, deletions, replacements and swaps of neighbours between two words.
 fn distance(left: &str, right: &str) -> usize {
-    let left: Vec<char> = left.chars().flat_map(char::to_lowercase).take(100).collect();
-    let right: Vec<char> = right.chars().flat_map(char::to_lowercase).take(100).collect();
-    let mut rows: Vec<Vec<usize>> = vec![(0..=right.len()).collect()];
-    for (row, from) in left.iter().enumerate() {
-        let mut next = vec![row + 1];
-        for (column, to) in right.iter().enumerate() {
-            let substituted = rows[row][column] + usize::from(from != to);
-            let mut best = substituted.min(rows[row][column + 1] + 1).min(next[column] + 1);
-            if row > 0 && column > 0 && *from == right[column - 1] && left[row - 1] == *to {
-                best = best.min(rows[row - 1][column - 1] + 1);
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    for row in 1..=left.len() {
+        let mut current = vec![row];
+        for column in 1..=right.len() {
+            let replaced = last[column - 1] + usize::from(left[row - 1] != right[column - 1]);
+            let mut best = replaced.min(last[column] + 1).min(current[column - 1] + 1);
+            let is_swap =
+                row > 1 && column > 1 && left[row - 1] == right[column - 2] && left[row - 2] == right[column - 1];
+            if is_swap {
+                best = best.min(before_last[column - 2] + 1);
             }
-            next.push(best);
+            current.push(best);
         }
-        rows.push(next);
+        before_last = std::mem::replace(&mut last, current);
     }
-    rows[left.len()][right.len()]
+    last[right.len()]
 }
 
 #[cfg(test)]

@@ -37,7 +37,10 @@ pub struct RouteMatch<'s, 'p> {
 
 /// Path parameters by name, values as received.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Parameters<'s, 'p>(Vec<(&'s str, &'p str)>);
+pub struct Parameters<'s, 'p>(Pairs<'s, 'p>);
+
+/// Names and values of path parameters.
+type Pairs<'s, 'p> = Vec<(&'s str, &'p str)>;
 
 /// Two routes that no request could tell apart, or a resource that cannot stand beside another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -158,7 +161,7 @@ impl Router {
 
 struct Search<'s, 'p> {
     verb: Option<Verb>,
-    parameters: Vec<(&'s str, &'p str)>,
+    parameters: Pairs<'s, 'p>,
 }
 
 impl<'s, 'p> Search<'s, 'p> {
@@ -179,7 +182,7 @@ impl<'s, 'p> Search<'s, 'p> {
     /// The greedy route that consumes the most segments before its parameter; static before `{param}` when equal.
     fn longest_greedy(&mut self, node: &'s Node, rest: Option<&'p str>, depth: usize) -> Option<(usize, RouteIndex)> {
         let (segment, behind) = rest.and_then(next_segment)?;
-        let mut best: Option<(usize, RouteIndex, Vec<(&'s str, &'p str)>)> = None;
+        let mut best: Option<(usize, RouteIndex, Pairs<'s, 'p>)> = None;
         let before = self.parameters.clone();
         let statics = find_static(node, segment).map(|child| (None, child));
         let parameter = parameter_of(node, segment).map(|(name, child)| (Some(name), child));

@@ -1,7 +1,9 @@
 //! Which extensions exist and where they may stand: nothing that looks like one is passed over in silence.
 
+use portcullis_core::suggest::closest;
+
 use crate::{
-    report::{Report, nearest, quote},
+    report::{Report, quote},
     tree::{Content, Map, Node},
 };
 
@@ -118,7 +120,7 @@ fn check_vendor_key(key: &str, entry: &crate::tree::Entry, report: &mut Report) 
     const SLIPS_MAX: usize = 3;
     let names = EXTENSIONS.iter().map(|(name, _)| *name);
     let close = names.filter(|name| name.len().abs_diff(key.len()) <= SLIPS_MAX);
-    if let Some(name) = nearest(key, close) {
+    if let Some(name) = closest(key, close) {
         let message = format!("`{}` is no known extension", quote(key));
         report.error(
             &entry.key_place,
@@ -135,7 +137,7 @@ fn nearest_extension(key: &str) -> Option<&'static str> {
     [AMAZON, PORTCULLIS].into_iter().find_map(|prefix| {
         let rest = folded.strip_prefix(prefix)?;
         let rests = EXTENSIONS.iter().filter_map(|(name, _)| name.strip_prefix(prefix));
-        let found = nearest(rest, rests)?;
+        let found = closest(rest, rests)?;
         EXTENSIONS
             .iter()
             .map(|(name, _)| *name)

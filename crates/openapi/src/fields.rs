@@ -3,11 +3,11 @@
 use std::ops::RangeInclusive;
 
 use indexmap::IndexMap;
-use portcullis_core::Place;
+use portcullis_core::{Place, suggest::closest};
 
 use crate::{
     document::Located,
-    report::{Report, did_you_mean, nearest, quote},
+    report::{Report, did_you_mean, quote},
     tree::{Entry, Map, Node},
 };
 
@@ -79,7 +79,7 @@ impl<'a> Fields<'a> {
                 return;
             }
             let message = self.says(format!("`{}` is unknown here", quote(key)));
-            match nearest(key, known.iter().copied()) {
+            match closest(key, known.iter().copied()) {
                 Some(candidate) => {
                     report.error(
                         &entry.key_place,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use portcullis_core::{Findings, Place};
+use portcullis_core::{Findings, Place, suggest::closest};
 
 /// After so many findings no more are taken: nobody reads further.
 pub(crate) const FINDINGS_MAX: usize = 1_000;
@@ -107,49 +107,12 @@ pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
-/// ` (did you mean …?)`'s inside: the known name that is nearest to a misspelt one.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const NAME_CHARACTERS_MAX: usize = 80;
-    if name.chars().count() > NAME_CHARACTERS_MAX {
-        return None;
-    }
-    let folded = name.to_ascii_lowercase();
-    known
-        .into_iter()
-        .map(|candidate| (distance(&folded, &candidate.to_ascii_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(name.len()) / 6)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 /// A remedy for a misspelt name: the nearest, or what there is.
 pub(crate) fn did_you_mean(name: &str, known: &[&str]) -> String {
-    match nearest(name, known.iter().copied()) {
+    match closest(name, known.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
         None => format!("known are {}", known.join(", ")),
     }
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours between two words.
-fn distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=right.len()).collect();
-    for row in 1..=left.len() {
-        let mut current = vec![row];
-        for column in 1..=right.len() {
-            let replaced = last[column - 1] + usize::from(left[row - 1] != right[column - 1]);
-            let mut best = replaced.min(last[column] + 1).min(current[column - 1] + 1);
-            let is_swap =
-                row > 1 && column > 1 && left[row - 1] == right[column - 2] && left[row - 2] == right[column - 1];
-            if is_swap {
-                best = best.min(before_last[column - 2] + 1);
-            }
-            current.push(best);
-        }
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last[right.len()]
 }
 
 #[cfg(test)]
@@ -159,7 +122,7 @@ mod tests {
     #[test]
     fn nearest_forgives_a_slip_and_no_more() {
         let known = ["security", "authorizerUri", "uri"];
-        let check = |name, expected| assert_eq!(nearest(name, known), expected, "{name}");
+        let check = |name, expected| assert_eq!(closest(name, known), expected, "{name}");
         check("securty", Some("security"));
         check("Security", Some("security"));
         check("secuirty", Some("security"));

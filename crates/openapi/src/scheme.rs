@@ -1,14 +1,14 @@
 //! Security schemes and their authorisers.
 
 use indexmap::IndexMap;
-use portcullis_core::Place;
+use portcullis_core::{Place, suggest::closest};
 
 use crate::{
     document::{ApiKind, Authorizer, AuthorizerKind, JwtAuthorizer, Located},
     extensions,
     fields::Fields,
     read::Reader,
-    report::{did_you_mean, list, nearest, quote},
+    report::{did_you_mean, list, quote},
     security::refuses_auth,
     token,
     tree::{Map, Node},
@@ -56,7 +56,7 @@ pub(crate) fn read(uses: &IndexMap<String, Use>, reader: &mut Reader<'_>) -> Ind
         .filter(|(name, _)| !table.is_some_and(|table| table.has(name)))
     {
         const NAMES_MAX: usize = 200;
-        let candidate = nearest(name, schemes.iter().map(|(name, _)| *name).take(NAMES_MAX));
+        let candidate = closest(name, schemes.iter().map(|(name, _)| *name).take(NAMES_MAX));
         let message = format!(
             "there is no security scheme `{}`, which is to protect {}",
             quote(name),

@@ -309,10 +309,13 @@ fn expression(text: &Located<String>, findings: &mut Findings) -> Option<regex::
     {
         Ok(expression) => Some(expression),
         Err(error) => {
+            // The library draws a picture over several lines; its last one says what is wrong.
+            let error = error.to_string();
+            let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
             findings.error(
                 text.place.clone(),
                 "expression-invalid",
-                format!("identityValidationExpression cannot be used: {error}"),
+                format!("identityValidationExpression cannot be used: {reason}"),
                 "look-around and back references are not supported; everything else of Java's syntax in use is",
             );
             None

@@ -131,17 +131,19 @@ fn mapping_finding(source: &Located<String>, target: &str, key: &str, error: &Ma
 
 /// A mapping from a path parameter that the resource does not have would always be empty.
 fn check_sources(mappings: &[Mapping], own: &[&str], given: &document::HttpProxy, key: &str, findings: &mut Findings) {
-    for source in mappings.iter().flat_map(|mapping| &mapping.value) {
-        if let Source::Path(name) = source
-            && !own.contains(&&**name)
-        {
-            let message = format!("{key}: the resource has no path parameter `{name}`");
-            let remedy = if own.is_empty() {
-                "it has none at all".to_owned()
-            } else {
-                format!("it has {}", own.join(", "))
-            };
-            findings.error(given.place.clone(), "mapping", message, remedy);
+    for (mapping, written) in mappings.iter().zip(given.request_parameters.values()) {
+        for source in &mapping.value {
+            if let Source::Path(name) = source
+                && !own.contains(&&**name)
+            {
+                let message = format!("{key}: the resource has no path parameter `{name}`");
+                let has = if own.is_empty() {
+                    "none at all".to_owned()
+                } else {
+                    own.join(", ")
+                };
+                findings.error(written.place.clone(), "mapping", message, format!("it has {has}"));
+            }
         }
     }
 }

@@ -114,12 +114,9 @@ fn strip_bearer(text: &str) -> Option<&str> {
 
 /// The last value of a query parameter, as received: a token needs no escapes.
 fn query_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
-    query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .filter(|(known, _)| *known == name)
-        .map(|(_, value)| value)
-        .last()
+    let pairs = query.rsplit('&').filter_map(|pair| pair.split_once('='));
+    let mut named = pairs.filter(|(known, _)| *known == name);
+    named.next().map(|(_, value)| value)
 }
 
 #[cfg(test)]

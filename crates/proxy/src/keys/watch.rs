@@ -4,12 +4,16 @@
 //! links that orchestrators swap and network file systems.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
 
-use super::{DenyList, KeyRing};
+use super::{DenyList, FileError, KeyRing};
 
 /// How often files are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -24,8 +28,15 @@ pub struct Watch {
 
 #[derive(Debug, Default)]
 struct Watched {
-    rings: Vec<Weak<KeyRing>>,
-    deny_lists: Vec<Weak<DenyList>>,
+    rings: Vec<One<KeyRing>>,
+    deny_lists: Vec<One<DenyList>>,
+}
+
+/// One thing that is watched for as long as others hold it.
+#[derive(Debug)]
+struct One<T> {
+    of: Weak<T>,
+    failing: Arc<AtomicBool>,
 }
 
 // === impl Watch ===
@@ -55,12 +66,12 @@ impl Watch {
 
     /// Watches a ring's files until nobody else holds the ring.
     pub fn ring(&self, ring: &Arc<KeyRing>) {
-        lock(&self.watched).rings.push(Arc::downgrade(ring));
+        lock(&self.watched).rings.push(One::new(ring));
     }
 
     /// Watches a deny list until nobody else holds it.
     pub fn deny_list(&self, list: &Arc<DenyList>) {
-        lock(&self.watched).deny_lists.push(Arc::downgrade(list));
+        lock(&self.watched).deny_lists.push(One::new(list));
     }
 }
 
@@ -76,28 +87,54 @@ impl Drop for Watch {
 fn look(watched: &Mutex<Watched>) {
     let (rings, lists) = {
         let mut watched = lock(watched);
-        watched.rings.retain(|ring| ring.strong_count() > 0);
-        watched.deny_lists.retain(|list| list.strong_count() > 0);
-        let rings: Vec<_> = watched.rings.iter().filter_map(Weak::upgrade).collect();
-        let lists: Vec<_> = watched.deny_lists.iter().filter_map(Weak::upgrade).collect();
-        (rings, lists)
+        watched.rings.retain(|watched| watched.of.strong_count() > 0);
+        watched.deny_lists.retain(|watched| watched.of.strong_count() > 0);
+        (watched.rings.clone(), watched.deny_lists.clone())
     };
-    for ring in rings {
-        match ring.reread() {
-            Ok(true) => tracing::info!("verification keys changed"),
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "verification keys could not be read again; the old ones stay"),
+    for watched in rings {
+        if let Some(ring) = watched.of.upgrade() {
+            watched.report(ring.reread(), "verification keys");
         }
     }
-    for list in lists {
-        match list.reread() {
-            Ok(true) => tracing::info!(file = %list.path().display(), "deny list changed"),
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "deny list could not be read again; the old one stays"),
+    for watched in lists {
+        if let Some(list) = watched.of.upgrade() {
+            watched.report(list.reread(), "a deny list");
         }
     }
 }
 
 fn lock(watched: &Mutex<Watched>) -> std::sync::MutexGuard<'_, Watched> {
     watched.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// === impl One ===
+
+impl<T> One<T> {
+    fn new(of: &Arc<T>) -> Self {
+        Self {
+            of: Arc::downgrade(of),
+            failing: Arc::default(),
+        }
+    }
+
+    /// Tells of a change, and of a failure once until it is over: a file is looked at every second.
+    fn report(&self, reread: Result<bool, FileError>, what: &str) {
+        let was_failing = self.failing.swap(reread.is_err(), Ordering::Relaxed);
+        match reread {
+            Ok(true) => tracing::info!("{what} changed"),
+            Ok(false) if was_failing => tracing::info!("{what} can be read again"),
+            Ok(false) => {}
+            Err(error) if !was_failing => tracing::warn!(%error, "{what} cannot be read again; the old ones stay"),
+            Err(_) => {}
+        }
+    }
+}
+
+impl<T> Clone for One<T> {
+    fn clone(&self) -> Self {
+        Self {
+            of: Weak::clone(&self.of),
+            failing: Arc::clone(&self.failing),
+        }
+    }
 }
