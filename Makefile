@@ -21,8 +21,9 @@ soak:
 bench:
 	./scripts/bench.sh $(BENCH)
 
-# Mutates each target's corpus for FUZZ_SECONDS (60); TARGET=policy runs one.
+# Mutates each target's corpus for FUZZ_SECONDS (60); TARGET=policy runs one. Overflows and debug assertions fail here.
 fuzz:
+	CARGO_TARGET_DIR=target/fuzz CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true \
 	cargo run --release --locked -p portcullis-fuzz -- $${FUZZ_SECONDS:+--seconds $$FUZZ_SECONDS} $(TARGET)
 
 docs:
