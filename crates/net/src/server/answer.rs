@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, Version, header};
 use http_body::Body as _;
 
@@ -172,7 +172,7 @@ fn plan(asked: Asked, status: StatusCode, headers: &HeaderMap, body: &Body, is_k
     }
 }
 
-fn head(output: &mut BytesMut, asked: Asked, status: StatusCode, headers: &HeaderMap, plan: Plan) {
+fn head(output: &mut Vec<u8>, asked: Asked, status: StatusCode, headers: &HeaderMap, plan: Plan) {
     encode::status_line(output, Version::HTTP_11, status);
     let mut is_dated = false;
     for (name, value) in headers {
@@ -195,8 +195,8 @@ fn head(output: &mut BytesMut, asked: Asked, status: StatusCode, headers: &Heade
         Framing::Chunked => encode::chunked(output),
     }
     match (plan.is_kept, asked.version) {
-        (false, _) => output.put_slice(b"connection: close\r\n"),
-        (true, Version::HTTP_10) => output.put_slice(b"connection: keep-alive\r\n"),
+        (false, _) => output.extend_from_slice(b"connection: close\r\n"),
+        (true, Version::HTTP_10) => output.extend_from_slice(b"connection: keep-alive\r\n"),
         (true, _) => {}
     }
     encode::end_of_head(output);
@@ -291,7 +291,7 @@ async fn upgrade<IO: Link, R: Receipt>(
             _ => encode::field(outbox.text(), name, value),
         }
     }
-    outbox.text().put_slice(b"connection: upgrade\r\n");
+    outbox.text().extend_from_slice(b"connection: upgrade\r\n");
     encode::end_of_head(outbox.text());
     if poll_fn(|context| lock(wire).poll_send(context, &mut outbox))
         .await

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 
-use bytes::{BufMut, BytesMut};
 use portcullis_core::{Clock, SystemClock};
 
 /// A line and the second that it is of.
@@ -16,13 +15,13 @@ thread_local! {
 }
 
 /// Appends `date: Fri, 20 Nov 2026 00:00:00 GMT` and its line break (RFC 9110 section 6.6.1).
-pub(super) fn write(output: &mut BytesMut) {
+pub(super) fn write(output: &mut Vec<u8>) {
     let now = SystemClock.now();
     LINE.with_borrow_mut(|line| {
         if line.second != now.unix_seconds() {
             line.second = now.unix_seconds();
             line.text = format!("date: {}\r\n", now.to_http_date());
         }
-        output.put_slice(line.text.as_bytes());
+        output.extend_from_slice(line.text.as_bytes());
     });
 }

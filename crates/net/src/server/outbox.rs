@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 
 use crate::http1::encode;
@@ -20,12 +20,12 @@ const KEPT_BYTES_MAX: usize = 96 * 1024;
 thread_local! {
     /// Most answers go out in one write, so one buffer serves all connections of a thread one after another, and a connection
     /// at rest holds none.
-    static SPARE: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The answer on its way out.
 pub(super) struct Outbox {
-    small: BytesMut,
+    small: Vec<u8>,
     large: Bytes,
     /// The line break behind `large`'s chunk is still to be appended once `large` is out.
     is_chunk_open: bool,
@@ -47,7 +47,7 @@ impl Outbox {
     }
 
     /// Where heads and chunk framing are written. Only while [`Self::is_full`] is false.
-    pub(super) fn text(&mut self) -> &mut BytesMut {
+    pub(super) fn text(&mut self) -> &mut Vec<u8> {
         &mut self.small
     }
 
@@ -109,11 +109,7 @@ impl Outbox {
 
     fn advance(&mut self, count: usize) {
         let small = count.min(self.small.len());
-        if small == self.small.len() {
-            self.small.clear(); // unlike `advance`, keeps all of the buffer's room
-        } else {
-            self.small.advance(small);
-        }
+        self.small.drain(..small); // mostly all; else the little that is left moves to the front
         if count > small {
             self.large.advance(count - small);
         }

@@ -25,7 +25,7 @@ pub(super) async fn connect(origin: &Origin, deadline: Instant) -> Result<Box<Co
     Ok(Box::new(Connection {
         stream,
         input: BytesMut::new(),
-        output: BytesMut::new(),
+        output: Vec::new(),
         timer: Timer::new(deadline),
     }))
 }

@@ -23,7 +23,7 @@ pub(crate) struct Connection {
     /// Read, not yet consumed.
     pub(crate) input: BytesMut,
     /// To be written.
-    pub(crate) output: BytesMut,
+    pub(crate) output: Vec<u8>,
     pub(crate) timer: Timer,
 }
 
@@ -72,10 +72,11 @@ impl Connection {
 
     /// Gives large buffers back before the connection rests.
     pub(crate) fn shrink(&mut self) {
-        for buffer in [&mut self.input, &mut self.output] {
-            if buffer.capacity() > IDLE_BUFFER_BYTES_MAX {
-                *buffer = BytesMut::new();
-            }
+        if self.input.capacity() > IDLE_BUFFER_BYTES_MAX {
+            self.input = BytesMut::new();
+        }
+        if self.output.capacity() > IDLE_BUFFER_BYTES_MAX {
+            self.output = Vec::new();
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Writing a request's head.
 
-use bytes::BytesMut;
 use http::{HeaderName, Method, header};
 
 use super::call::Call;
@@ -8,7 +7,7 @@ use super::origin::Origin;
 use crate::http1::{RequestFraming, encode};
 
 /// Writes the head of `call`. `None` when its target cannot be written on a request line.
-pub(super) fn write(output: &mut BytesMut, origin: &Origin, call: &Call, framing: RequestFraming) -> Option<()> {
+pub(super) fn write(output: &mut Vec<u8>, origin: &Origin, call: &Call, framing: RequestFraming) -> Option<()> {
     let target = call.target.as_str();
     // PathAndQuery also takes bytes over 0x7F, which RFC 9112 section 3.2 has no place for.
     let is_writable = target.starts_with('/') || target == "*";

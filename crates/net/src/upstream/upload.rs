@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http_body::Body as _;
 use tokio::io::AsyncWrite;
 
@@ -68,7 +68,7 @@ impl Upload {
     pub(super) fn poll(
         &mut self,
         stream: &mut Stream,
-        output: &mut BytesMut,
+        output: &mut Vec<u8>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), BodyError>> {
         while !matches!(self.state, State::Done | State::Refused) {
@@ -88,7 +88,7 @@ impl Upload {
     }
 
     /// Moves what the body has ready to `output` or `piece`.
-    fn gather(&mut self, output: &mut BytesMut, context: &mut Context<'_>) -> Result<(), BodyError> {
+    fn gather(&mut self, output: &mut Vec<u8>, context: &mut Context<'_>) -> Result<(), BodyError> {
         while self.piece.is_empty() && output.len() < COALESCED_BYTES_MAX {
             let (State::Length { body, .. } | State::Chunked(body)) = &mut self.state else {
                 return Ok(());
@@ -102,7 +102,7 @@ impl Upload {
         Ok(())
     }
 
-    fn accept(&mut self, output: &mut BytesMut, data: Bytes) -> Result<(), BodyError> {
+    fn accept(&mut self, output: &mut Vec<u8>, data: Bytes) -> Result<(), BodyError> {
         if data.is_empty() {
             return Ok(()); // an empty chunk would end the body
         }
@@ -135,7 +135,7 @@ impl Upload {
         Ok(())
     }
 
-    fn end(&mut self, output: &mut BytesMut) -> Result<(), BodyError> {
+    fn end(&mut self, output: &mut Vec<u8>) -> Result<(), BodyError> {
         match &self.state {
             State::Length { .. } => return Err(BodyError::LengthMismatch), // it would have been Draining at 0
             State::Chunked(_) => output.extend_from_slice(encode::LAST_CHUNK),
@@ -145,7 +145,7 @@ impl Upload {
         Ok(())
     }
 
-    fn poll_write(&mut self, stream: &mut Stream, output: &mut BytesMut, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_write(&mut self, stream: &mut Stream, output: &mut Vec<u8>, context: &mut Context<'_>) -> Poll<()> {
         let from_output = !output.is_empty();
         let bytes = if from_output {
             output.as_ref()
@@ -157,7 +157,7 @@ impl Upload {
             Ok(length) => {
                 self.written += length as u64;
                 if from_output {
-                    output.advance(length);
+                    output.drain(..length); // mostly all
                 } else {
                     self.piece.advance(length);
                     if self.piece.is_empty() && matches!(self.state, State::Chunked(_)) {
@@ -179,7 +179,7 @@ impl Upload {
         Poll::Ready(())
     }
 
-    fn refuse(&mut self, output: &mut BytesMut) {
+    fn refuse(&mut self, output: &mut Vec<u8>) {
         self.state = State::Refused;
         self.piece = Bytes::new();
         output.clear();

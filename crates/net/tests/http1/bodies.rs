@@ -151,7 +151,7 @@ proptest! {
         pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..200), 0..8),
         step in 1_usize..50,
     ) {
-        let mut wire = BytesMut::new();
+        let mut wire = Vec::new();
         for piece in &pieces {
             encode::chunk_start(&mut wire, piece.len());
             wire.extend_from_slice(piece);
@@ -174,14 +174,14 @@ fn numbers_are_written_as_they_are() {
             "content-length: 18446744073709551615\r\n",
         ),
     ] {
-        let mut output = BytesMut::new();
+        let mut output = Vec::new();
         encode::chunk_start(&mut output, number);
-        assert_eq!(output, chunk);
+        assert_eq!(output, chunk.as_bytes());
         output.clear();
         encode::content_length(&mut output, number as u64);
-        assert_eq!(output, length);
+        assert_eq!(output, length.as_bytes());
     }
-    let mut output = BytesMut::new();
+    let mut output = Vec::new();
     encode::content_length(&mut output, 0);
-    assert_eq!(output, "content-length: 0\r\n");
+    assert_eq!(output, b"content-length: 0\r\n");
 }
