@@ -69,6 +69,12 @@ impl Portcullis {
         self.child.lines(Stream::Stdout)
     }
 
+    /// Waits until it ends by itself, or by a signal that it was sent before.
+    #[track_caller]
+    pub fn wait(self) -> Ended {
+        self.child.wait()
+    }
+
     /// Asks it to end (SIGTERM), which drains it, and waits until it has.
     #[track_caller]
     pub fn stop(self) -> Ended {

@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod documents;
+mod limits;
+mod process;
 
 mod requests;
+mod slow;
 
 #[path = "../support/mod.rs"]
 mod support;

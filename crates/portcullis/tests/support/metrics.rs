@@ -57,7 +57,7 @@ fn parse(text: &str) -> Result<Samples, String> {
         }
         let (series, value) = line.rsplit_once(' ').ok_or_else(|| refused("no value"))?;
         let value: f64 = value.parse().map_err(|_| refused("no number"))?;
-        let name = check_series(series).map_err(|why| refused(why))?;
+        let name = check_series(series).map_err(&refused)?;
         let suffix = name
             .strip_prefix(&family.0)
             .ok_or_else(|| refused("not of its family"))?;

@@ -9,7 +9,7 @@ use super::{BINARY, CONFIG, PROXY, Place, SECRET, metrics::Samples};
 /// What shall be served: the documented document and configuration with ports from the system.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    place: Place,
+    pub(crate) place: Place,
     document: String,
     config: String,
 }
@@ -170,5 +170,14 @@ impl Running {
         let ended = self.gateway.stop();
         assert!(ended.status.success(), "{ended:?}");
         ended
+    }
+
+    /// Ends it in order and gives the directory it ran in.
+    #[track_caller]
+    pub(crate) fn stop_in_place(self) -> Place {
+        let Self { gateway, place } = self;
+        let ended = gateway.stop();
+        assert!(ended.status.success(), "{ended:?}");
+        place
     }
 }
