@@ -20,6 +20,7 @@ pub struct Nginx {
 pub struct Setup {
     files: Vec<(String, Vec<u8>)>,
     demanded: Option<(String, String)>,
+    tls: Option<(String, String)>,
     extra: String,
 }
 
@@ -75,6 +76,12 @@ impl Setup {
         self
     }
 
+    /// Speaks TLS with this certificate and its key, both PEM.
+    pub fn tls(mut self, certificate: &str, key: &str) -> Self {
+        self.tls = Some((certificate.to_owned(), key.to_owned()));
+        self
+    }
+
     /// Adds lines of nginx's own language to the server block.
     pub fn with(mut self, lines: &str) -> Self {
         self.extra.push_str(lines);
@@ -93,6 +100,10 @@ impl Setup {
             let file = files.join(path.trim_start_matches('/'));
             fs::create_dir_all(file.parent().expect("a file has a directory")).expect("a directory of ours");
             fs::write(file, body).expect("a file of ours");
+        }
+        if let Some((certificate, key)) = &self.tls {
+            fs::write(directory.path().join("certificate.pem"), certificate).expect("a file of ours");
+            fs::write(directory.path().join("key.pem"), key).expect("a file of ours");
         }
         fs::write(directory.path().join("nginx.conf"), self.configuration(port.address())).expect("a file of ours");
         let mut command = Command::new("nginx");
@@ -117,6 +128,10 @@ impl Setup {
             let variable = header.to_ascii_lowercase().replace('-', "_");
             format!("if ($http_{variable} != \"{value}\") {{ return 403; }}")
         });
+        let (ssl, certificate) = match &self.tls {
+            Some(_) => (" ssl", "ssl_certificate certificate.pem; ssl_certificate_key key.pem;"),
+            None => ("", ""),
+        };
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("    {name}_temp_path temp_{name};\n"))
             .concat();
@@ -124,7 +139,7 @@ impl Setup {
             "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr notice;\nevents {{}}\nhttp {{\n{temporary}\
              \x20   types {{ application/json json; text/html html; text/plain txt; }}\n\
              \x20   log_format line '$request_method $request_uri $status';\n    access_log /dev/stdout line;\n\
-             \x20   server {{\n        listen {address};\n        root files;\n        {demand}\n        {extra}\n    }}\n}}\n",
+             \x20   server {{\n        listen {address}{ssl};\n        {certificate}\n        root files;\n        {demand}\n        {extra}\n    }}\n}}\n",
             extra = self.extra
         )
     }
