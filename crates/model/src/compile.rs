@@ -24,8 +24,8 @@ use crate::{
     gateway_response::GatewayResponses,
     router::{RouteConflict, Router},
     snapshot::{
-        AccessLogSpec, ApiKind, Authorizer, Integration, KeySource, LogDestination, Mount, OriginSpec, Protection,
-        Route, Snapshot, Stage,
+        AccessLogSpec, ApiKind, Authorizer, KeySource, LogDestination, Mount, OriginSpec, Protection, Route, Snapshot,
+        Stage,
     },
 };
 
@@ -318,17 +318,5 @@ impl Snapshot {
             KeySource::Secrets { references, .. } => Some((authorizer, references.as_slice())),
             KeySource::JwksFile(_) | KeySource::JwksUrl(_) | KeySource::Discovery(_) => None,
         })
-    }
-}
-
-// === impl Integration ===
-
-impl Integration {
-    /// Its name in documents.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::HttpProxy(_) => "http_proxy",
-            Self::Mock(_) => "mock",
-        }
     }
 }

@@ -12,8 +12,9 @@ use portcullis_limit::TokenBucket;
 pub use portcullis_openapi::document::ApiKind;
 use portcullis_policy::{Policy, template::PolicyTemplate};
 use portcullis_template::{
+    Variable,
     log::LogTemplate,
-    mapping::{Mapping, ResponseMapping},
+    mapping::{Mapping, ResponseMapping, ResponseSource, Source},
     uri::{OriginUri, Scheme, UriError},
 };
 
@@ -353,6 +354,30 @@ fn api_in_host(host: &str) -> Option<&str> {
     label.eq_ignore_ascii_case("execute-api").then_some(api)
 }
 
+// === impl Integration ===
+
+impl Integration {
+    /// Its name in documents.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::HttpProxy(_) => "http_proxy",
+            Self::Mock(_) => "mock",
+        }
+    }
+
+    fn uses(&self, wanted: &dyn Fn(&Variable) -> bool) -> bool {
+        let Self::HttpProxy(proxy) = self else { return false };
+        let mut sources = proxy.mappings.iter().flat_map(|mapping| &mapping.value);
+        let mut of_answers = proxy
+            .response_mappings
+            .iter()
+            .flat_map(|(_, all)| all)
+            .flat_map(|mapping| &mapping.value);
+        sources.any(|source| matches!(source, Source::Context(variable) if wanted(variable)))
+            || of_answers.any(|source| matches!(source, ResponseSource::Context(variable) if wanted(variable)))
+    }
+}
+
 // === impl JwksUrl ===
 
 impl JwksUrl {
@@ -434,5 +459,11 @@ impl Stage {
             region, account, api, ..
         } = self;
         format!("arn:aws:execute-api:{region}:{account}:{api}")
+    }
+
+    /// Whether its access log or a mapping of one of its routes uses a variable for which `wanted` says yes.
+    pub fn uses(&self, wanted: &dyn Fn(&Variable) -> bool) -> bool {
+        let logged = self.access_log.as_ref().is_some_and(|spec| spec.template.uses(wanted));
+        logged || self.routes.iter().any(|route| route.integration.uses(wanted))
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn read(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Option<Mock>
     let body = constant(&response, "responseTemplates", reader)?;
     let body = body
         .filter(|(_, text)| !text.value.is_empty())
-        .map(|(media_type, text)| (media_type, text.value));
+        .map(|(media_type, text)| (text.value, media_type));
     let status = u16::try_from(status?.value).ok()?;
     (reader.report.errors() == before).then(|| Mock {
         place: fields.place.clone(),

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A document that cannot be honoured: what is wrong, where, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{fault} at `{pointer}`: {}", fault.remedy())]
+#[error("{fault} at {}: {}", place(pointer), fault.remedy())]
 pub struct PolicyError {
     pointer: String,
     fault: Fault,
@@ -95,6 +95,15 @@ pub enum Fault {
 
 /// A piece of a document in an error: on one line, and not at any length.
 struct Quoted<'a>(&'a str);
+
+/// The root has no pointer that a person would recognise.
+fn place(pointer: &str) -> String {
+    if pointer.is_empty() {
+        "the root of the document".to_owned()
+    } else {
+        format!("`{pointer}`")
+    }
+}
 
 // === impl PolicyError ===
 

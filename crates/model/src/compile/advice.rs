@@ -48,8 +48,10 @@ fn unprotected_beside_protected(api: &ApiSource, findings: &mut Findings) {
 }
 
 fn slow(operation: &Operation, findings: &mut Findings) {
+    // One that nobody wrote is the default of HTTP APIs; it stands where the integration does.
     if let Integration::HttpProxy(proxy) = &operation.integration
         && proxy.timeout_ms.value > TIMEOUT_USUAL_MS
+        && proxy.timeout_ms.place != proxy.place
     {
         let message = format!("{} may take {} ms", route_key(operation), proxy.timeout_ms.value);
         let remedy = "callers and Amazon give up after 29 s: answer sooner, or answer 202 and let them ask again";

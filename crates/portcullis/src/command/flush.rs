@@ -47,7 +47,7 @@ pub(super) fn run(args: &Flush) -> Result<Exit, Failure> {
     };
     match control_socket::tell(&data_dir, &order).map_err(|error| Failure::NobodyListens(data_dir, error))? {
         Ok(text) => {
-            report::answer(&format!("{text}\n"));
+            report::answer(&text);
             Ok(Exit::Good)
         }
         Err(text) => {
