@@ -188,7 +188,7 @@ fn a_swagger_document_in_json() {
             "GET /pets: guard[]: GET http://petstore.example/petstore/pets in 29000 ms",
             "POST /pets: guard[]: POST http://petstore.example/petstore/pets in 29000 ms",
             "GET /: open: 200 [(\"Content-Type\", \"text/html\")] \
-             Some((\"text/html\", \"<html>\\n<body>Welcome</body>\\n</html>\"))",
+             Some((\"<html>\\n<body>Welcome</body>\\n</html>\", \"text/html\"))",
         ]
     );
 }
