@@ -103,9 +103,8 @@ impl Setup {
         self
     }
 
-    /// Starts it with `serve --config portcullis.toml` and waits until it serves.
-    #[track_caller]
-    pub(crate) fn start(self) -> Running {
+    /// Writes the document and the configuration, and starts nothing.
+    pub(crate) fn written(self) -> Place {
         let Self {
             place,
             document,
@@ -113,7 +112,13 @@ impl Setup {
         } = self;
         place.write("proxy.yaml", document);
         place.write("portcullis.toml", config);
-        Running::start(place)
+        place
+    }
+
+    /// Starts it with `serve --config portcullis.toml` and waits until it serves.
+    #[track_caller]
+    pub(crate) fn start(self) -> Running {
+        Running::start(self.written())
     }
 }
 
