@@ -13,7 +13,7 @@ use http::{Request, Response, StatusCode, header};
 use portcullis_net::Body;
 use portcullis_net::listener::ListenerSettings;
 use portcullis_net::server::{Fault, Handler, Peer, Receipt, RequestBody, Sent, Server, ServerSettings};
-use portcullis_net::upstream::{Call, Client, ClientSettings, Origin, RetryRule, UpstreamError};
+use portcullis_net::upstream::{Call, Client, ClientSettings, FieldLines, Origin, RetryRule, UpstreamError};
 use tokio::time::Instant;
 
 struct PlainProxy {
@@ -50,6 +50,7 @@ impl Handler for PlainProxy {
                 .cloned()
                 .unwrap_or_else(|| PathAndQuery::from_static("/")),
             headers: parts.headers,
+            lines: FieldLines::default(),
             host: None,
             body_length: body.length(),
             body: body.into(),

@@ -1,8 +1,10 @@
 //! Step 12: the only step with effects outside. It demands the evidence of all steps before it.
 
+mod forward;
 mod headers;
 mod http_proxy;
 mod mock;
+mod plan;
 mod target;
 mod values;
 
@@ -20,11 +22,13 @@ use portcullis_policy::Permit;
 use crate::{
     Rejection,
     authenticate::Caller,
+    live::Live,
     locate::{Located, Routed},
     receive::Received,
     record::Record,
 };
 
+pub(crate) use plan::Plan;
 pub(crate) use values::source_value;
 
 /// A request that passed every step: everything an integration may use, and the proof that it may.
@@ -41,6 +45,14 @@ pub(crate) struct Admitted<'s, 'r> {
     pub(crate) lease: Lease,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'e> {
+    received: Received<'e>,
+    located: &'e Located<'e, 'e>,
+    routed: &'e Routed<'e, 'e>,
+}
+
 /// The request's own parts, to be forwarded.
 #[derive(Debug)]
 pub(crate) struct Message {
@@ -55,6 +67,7 @@ pub(crate) async fn integrate(
     admitted: Admitted<'_, '_>,
     message: Message,
     client: &Client,
+    live: &Live,
     record: &mut Record,
 ) -> Result<Response<Body>, Rejection> {
     let Admitted {
@@ -66,10 +79,17 @@ pub(crate) async fn integrate(
         lease,
     } = admitted;
     // They are about this one request and used up with it.
-    let _used_up = (caller, permit, lease);
+    drop((caller, permit, lease));
     match &routed.route().integration {
         Integration::HttpProxy(proxy) => {
-            http_proxy::call(proxy, received, &located, &routed, message, client, record).await
+            let live = live.stages.get(located.index());
+            let live = live.ok_or(Rejection::IntegrationUnreachable)?;
+            let asked = Asked {
+                received,
+                located: &located,
+                routed: &routed,
+            };
+            http_proxy::call(proxy, asked, message, client, live, record).await
         }
         Integration::Mock(mock) => Ok(mock::answer(mock)),
     }

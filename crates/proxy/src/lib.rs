@@ -4,6 +4,7 @@
 //! returns evidence that later steps demand. Invariants: the order of steps is one function; nothing is forwarded without
 //! a permit and a lease; what a caller reads about a refusal and what the log says are two texts.
 
+mod address;
 mod answer;
 mod authenticate;
 mod authorize;

@@ -15,6 +15,7 @@ use portcullis_template::Variable;
 
 use crate::{
     authenticate::AuthorizerState,
+    integrate::Plan,
     keys::{DenyList, FileError, KeyRing, Watch},
     origins::{self, OriginUnusable},
 };
@@ -36,6 +37,10 @@ pub(crate) struct LiveStage {
     pub(crate) api_arn: String,
     pub(crate) authorizers: Vec<AuthorizerState>,
     pub(crate) origins: Vec<Arc<Origin>>,
+    /// By route.
+    pub(crate) plans: Vec<Plan>,
+    /// `User-Agent` for callers that send none.
+    pub(crate) user_agent: String,
     pub(crate) series: Vec<Arc<RouteSeries>>,
     /// Where requests count that no route answers.
     pub(crate) unrouted: Arc<RouteSeries>,
@@ -44,12 +49,13 @@ pub(crate) struct LiveStage {
     pub(crate) needs: Needs,
 }
 
-/// What of a request is kept for the log only; what nobody logs is not copied.
+/// What of a request is kept because a log line or a mapping wants it; what nobody wants is not copied.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Needs {
     pub(crate) path: bool,
     pub(crate) user_agent: bool,
     pub(crate) host: bool,
+    pub(crate) trace_id: bool,
 }
 
 /// What lives longer than one snapshot.
@@ -252,20 +258,30 @@ impl LiveStage {
             api_arn: stage.api_arn(),
             authorizers,
             origins,
+            plans: stage.routes.iter().map(|route| Plan::of(route, stage)).collect(),
+            user_agent: format!("AmazonAPIGateway_{}", stage.api),
             series: stage.routes.iter().map(|route| series(&route.key)).collect(),
             unrouted: series("-"),
             log_buffers: log
                 .iter()
                 .flat_map(|log| (0..fixtures.workers).map(|_| log.buffer()))
                 .collect(),
-            needs: stage.access_log.as_ref().map_or_else(Needs::default, |spec| {
-                let uses = |wanted: &[Variable]| spec.template.uses(|variable| wanted.contains(variable));
-                Needs {
-                    path: uses(&[Variable::Path]),
-                    user_agent: uses(&[Variable::IdentityUserAgent]),
-                    host: uses(&[Variable::DomainName, Variable::DomainPrefix]),
-                }
-            }),
+            needs: Needs::of(stage),
+        }
+    }
+}
+
+// === impl Needs ===
+
+impl Needs {
+    fn of(stage: &Stage) -> Self {
+        let uses = |wanted: &[Variable]| stage.uses(&|variable| wanted.contains(variable));
+        Self {
+            path: uses(&[Variable::Path]),
+            user_agent: uses(&[Variable::IdentityUserAgent]),
+            host: uses(&[Variable::DomainName, Variable::DomainPrefix]),
+            // A refusal that is customised may name it, too.
+            trace_id: uses(&[Variable::XrayTraceId]) || !stage.gateway_responses.is_empty(),
         }
     }
 }

@@ -97,7 +97,7 @@ pub(crate) async fn proceed<O: Observer>(
         lease,
     };
     let kind = admitted.routed.route().integration.kind();
-    let response = integrate::integrate(admitted, message, worker.client(), record).await?;
+    let response = integrate::integrate(admitted, message, worker.client(), &live, record).await?;
     observer.passed(Step::Integrate, format_args!("{kind} answered {}", response.status()));
     Ok(response)
 }

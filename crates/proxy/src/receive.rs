@@ -2,8 +2,8 @@
 //!
 //! Framing is refused by `net` while it reads the head; here are the bounds and the path.
 
-use http::{HeaderMap, Uri, header};
-use portcullis_core::{RequestPath, Verb};
+use http::{HeaderMap, Uri, header, uri::PathAndQuery};
+use portcullis_core::{PathError, RequestPath, Verb};
 
 use crate::Rejection;
 
@@ -18,7 +18,7 @@ pub const BODY_BYTES_MAX: u64 = 10 * 1024 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'r> {
     path: RequestPath<'r>,
-    query: Option<&'r str>,
+    target: &'r PathAndQuery,
     verb: Option<Verb>,
 }
 
@@ -29,8 +29,10 @@ pub(crate) fn receive<'r>(
     headers: &HeaderMap,
     body_length: Option<u64>,
 ) -> Result<Received<'r>, Rejection> {
-    let target_bytes = uri.path_and_query().map_or(0, |target| target.as_str().len());
-    if target_bytes > URI_BYTES_MAX {
+    let target = uri
+        .path_and_query()
+        .ok_or(Rejection::PathRefused(PathError::NotAbsolute))?;
+    if target.as_str().len() > URI_BYTES_MAX {
         return Err(Rejection::UriTooLong);
     }
     let header_bytes: usize = headers
@@ -48,7 +50,7 @@ pub(crate) fn receive<'r>(
     // this gateway execute a `DELETE`.
     Ok(Received {
         path,
-        query: uri.query(),
+        target,
         verb: Verb::parse(method.as_str()),
     })
 }
@@ -76,7 +78,12 @@ impl<'r> Received<'r> {
 
     /// The query as received, without its question mark.
     pub fn query(&self) -> Option<&'r str> {
-        self.query
+        self.target.query()
+    }
+
+    /// Path and query as received.
+    pub fn target(&self) -> &'r PathAndQuery {
+        self.target
     }
 
     /// The verb; `None` for a method that no route of a REST API can have.

@@ -15,6 +15,7 @@ use portcullis_template::{ContextValues, Sink, Variable};
 
 use crate::{
     Rejection, Step,
+    address::AddressText,
     authenticate::{Caller, Standing},
     gateway::WorkerShared,
     live::{Live, LiveStage},
@@ -190,7 +191,7 @@ impl ContextValues for Record {
             }
             Variable::ExtendedRequestId => sink.text(&self.extended_id()),
             Variable::HttpMethod => sink.text(self.method.as_str()),
-            Variable::IdentitySourceIp => sink.display(self.source),
+            Variable::IdentitySourceIp => sink.text(AddressText::new(self.source).as_str()),
             Variable::IdentityUserAgent => text(sink, self.kept.user_agent.as_deref()),
             Variable::IntegrationError => self.refusal_at(&[Step::Integrate], sink),
             Variable::IntegrationLatency => {

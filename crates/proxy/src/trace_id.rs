@@ -1,47 +1,87 @@
 //! `X-Amzn-Trace-Id`: the caller's root goes on, what is missing is filled in.
 
-use http::{HeaderMap, HeaderName};
+use std::ops::Range;
+
+use http::{HeaderName, HeaderValue};
 use portcullis_core::{RequestId, Timestamp};
 
 /// The field's name.
-pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+pub(crate) static HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// Bytes of a caller's field that are looked at.
 const BYTES_MAX: usize = 256;
+/// What is filled in.
+const FORM: &[u8; 74] = b"Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0";
+const ROOT: Range<usize> = 5..40;
+const ROOT_TIME: Range<usize> = 7..15;
+const ROOT_RANDOM: Range<usize> = 16..40;
+const PARENT: Range<usize> = 48..64;
+const SAMPLED: Range<usize> = 73..74;
 
-/// The value for the origin: `Root=1-{time}-{96 bits};Parent={64 bits};Sampled=0`. A caller's root and, beside it, its
-/// parent and sampling decision are kept when they are well-formed.
-pub(crate) fn continued(headers: &HeaderMap, id: RequestId, now: Timestamp) -> String {
-    let hex: String = id.as_str().chars().filter(|letter| *letter != '-').collect();
-    let given = headers
-        .get(HEADER)
-        .and_then(|value| value.to_str().ok())
-        .filter(|text| text.len() <= BYTES_MAX);
-    let part = |name: &str| {
-        let mut parts = given
-            .unwrap_or_default()
-            .split(';')
-            .filter_map(|part| part.trim().split_once('='));
-        parts.find(|(known, _)| *known == name).map(|(_, value)| value)
-    };
-    let own_parent = hex.get(16..32).unwrap_or_default();
-    match part("Root").filter(|root| is_root(root)) {
-        Some(root) => {
-            let parent = part("Parent").filter(|parent| parent.len() == 16 && is_hex(parent));
-            let sampled = part("Sampled").filter(|sampled| parent.is_some() && matches!(*sampled, "0" | "1"));
-            format!(
-                "Root={root};Parent={};Sampled={}",
-                parent.unwrap_or(own_parent),
-                sampled.unwrap_or("0")
-            )
+/// The field's value for the origin: `Root=1-{time}-{96 bits};Parent={64 bits};Sampled=0`, always as long.
+#[derive(Clone, Copy)]
+pub(crate) struct TraceId([u8; FORM.len()]);
+
+// === impl TraceId ===
+
+impl TraceId {
+    /// A caller's root and, beside it, its parent and sampling decision are kept when they are well-formed; the rest is
+    /// made of the request's own id. The time is the low 32 bits of the seconds since 1970.
+    pub(crate) fn continued(given: Option<&HeaderValue>, id: RequestId, now: Timestamp) -> Self {
+        let given = given
+            .and_then(|value| value.to_str().ok())
+            .filter(|text| text.len() <= BYTES_MAX);
+        let part = |name: &str| {
+            let mut parts = given
+                .unwrap_or_default()
+                .split(';')
+                .filter_map(|part| part.trim().split_once('='));
+            parts.find(|(known, _)| *known == name).map(|(_, value)| value)
+        };
+        let digits = digits(id);
+        let mut text = Self(*FORM);
+        text.put(PARENT, &digits[16..]);
+        match part("Root").filter(|root| is_root(root)) {
+            Some(root) => {
+                text.put(ROOT, root.as_bytes());
+                if let Some(parent) = part("Parent").filter(|parent| parent.len() == 16 && is_hex(parent)) {
+                    text.put(PARENT, parent.as_bytes());
+                    if let Some(sampled) = part("Sampled").filter(|sampled| matches!(*sampled, "0" | "1")) {
+                        text.put(SAMPLED, sampled.as_bytes());
+                    }
+                }
+            }
+            None => {
+                text.put(ROOT_TIME, &time(now));
+                text.put(ROOT_RANDOM, &digits[..24]);
+            }
         }
-        None => {
-            let random = hex.get(..24).unwrap_or_default();
-            format!(
-                "Root=1-{:08x}-{random};Parent={own_parent};Sampled=0",
-                now.unix_seconds()
-            )
-        }
+        text
     }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// `text` is as long as its place.
+    fn put(&mut self, place: Range<usize>, text: &[u8]) {
+        self.0[place].copy_from_slice(text);
+    }
+}
+
+/// The 32 digits of a request's id.
+fn digits(id: RequestId) -> [u8; 32] {
+    let mut digits = [b'0'; 32];
+    let hexadecimal = id.as_str().bytes().filter(|byte| *byte != b'-');
+    digits
+        .iter_mut()
+        .zip(hexadecimal)
+        .for_each(|(place, digit)| *place = digit);
+    digits
+}
+
+fn time(now: Timestamp) -> [u8; 8] {
+    let seconds = now.unix_seconds();
+    std::array::from_fn(|index| b"0123456789abcdef"[(seconds >> (28 - 4 * index) & 15) as usize])
 }
 
 /// `1-5759e988-bd862e3fe1be46a994272793`.
@@ -58,8 +98,6 @@ fn is_hex(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -67,11 +105,12 @@ mod tests {
         let id = RequestId::from_bits(0x0123_4567_89ab_cdef, 0x0123_4567_89ab_cdef);
         let now = Timestamp::from_unix_seconds(0x5759_e988);
         let check = |given: Option<&'static str>, expected: &str| {
-            let headers = given
-                .map(|given| (HEADER, HeaderValue::from_static(given)))
-                .into_iter()
-                .collect();
-            assert_eq!(continued(&headers, id, now), expected, "{given:?}");
+            let value = given.map(HeaderValue::from_static);
+            assert_eq!(
+                TraceId::continued(value.as_ref(), id, now).as_str(),
+                expected,
+                "{given:?}"
+            );
         };
         let own = "Root=1-5759e988-0123456789ab4def81234567;Parent=8123456789abcdef;Sampled=0";
         let root = "Root=1-5759e988-bd862e3fe1be46a994272793";

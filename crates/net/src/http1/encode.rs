@@ -39,6 +39,11 @@ pub fn field(output: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
     raw_field(output, name.as_str(), value.as_bytes());
 }
 
+/// One field line whose value is text. The caller has seen to it that it holds no control character.
+pub(crate) fn text_field(output: &mut Vec<u8>, name: &HeaderName, text: &str) {
+    raw_field(output, name.as_str(), text.as_bytes());
+}
+
 /// `content-length: 5` and its line break.
 pub fn content_length(output: &mut Vec<u8>, bytes: u64) {
     output.extend_from_slice(b"content-length: ");

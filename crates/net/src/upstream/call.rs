@@ -6,6 +6,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 
+use super::field_lines::FieldLines;
 use crate::body::Body;
 
 /// A request to an upstream.
@@ -19,6 +20,8 @@ pub struct Call {
     /// `Connection`, `Content-Length`, `Expect`, `Host`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`, `Transfer-Encoding`, and
     /// `Upgrade` unless [`Call::upgrade`] is set.
     pub headers: HeaderMap,
+    /// More fields, which go out behind `headers` as they are.
+    pub lines: FieldLines,
     /// `Host`; `None` sends the origin's own authority.
     pub host: Option<HeaderValue>,
     /// Polled in this request's task, also after the response's head has come.

@@ -1,8 +1,9 @@
 //! Writing a request's head.
 
-use http::{HeaderName, Method, header};
+use http::{Method, header};
 
 use super::call::Call;
+use super::field_lines::is_ours;
 use super::origin::Origin;
 use crate::http1::{RequestFraming, encode};
 
@@ -21,6 +22,7 @@ pub(super) fn write(output: &mut Vec<u8>, origin: &Origin, call: &Call, framing:
             encode::field(output, name, value);
         }
     }
+    output.extend_from_slice(call.lines.as_bytes());
     match framing {
         RequestFraming::Length(bytes) => encode::content_length(output, bytes),
         RequestFraming::Chunked => encode::chunked(output),
@@ -40,21 +42,5 @@ pub(super) fn framing(call: &Call) -> RequestFraming {
         Some(0) if !matches!(call.method, Method::POST | Method::PUT | Method::PATCH) => RequestFraming::None,
         Some(bytes) => RequestFraming::Length(bytes),
         None => RequestFraming::Chunked,
-    }
-}
-
-/// Whether a field belongs to the connection or to framing (RFC 9110 section 7.6.1) and is never taken from a caller. The first
-/// byte decides most: few fields begin like these.
-fn is_ours(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    match name.as_bytes().first() {
-        Some(b'c') => name == "connection" || name == "content-length",
-        Some(b'e') => name == "expect",
-        Some(b'h') => name == "host",
-        Some(b'k') => name == "keep-alive",
-        Some(b'p') => name == "proxy-connection",
-        Some(b't') => name == "te" || name == "trailer" || name == "transfer-encoding",
-        Some(b'u') => name == "upgrade",
-        _ => false,
     }
 }

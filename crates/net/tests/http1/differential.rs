@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use portcullis_net::http1::{Decoded, Decoder, HeadLimits, HeadReader, framing, persistence};
-use portcullis_net::upstream::{Call, Client, ClientSettings, Origin, RetryRule};
+use portcullis_net::upstream::{Call, Client, ClientSettings, FieldLines, Origin, RetryRule};
 use portcullis_net::{Body, BodyError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -74,6 +74,7 @@ async fn ours(client: &Client, listener: &TcpListener, method: &Method, response
         method: method.clone(),
         target: "/".parse().unwrap(),
         headers: HeaderMap::new(),
+        lines: FieldLines::default(),
         host: None,
         body: Body::Empty,
         body_length: None,

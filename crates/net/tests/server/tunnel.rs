@@ -12,7 +12,7 @@ use http::{Request, Response};
 use portcullis_net::Body;
 use portcullis_net::listener::ListenerSettings;
 use portcullis_net::server::{Fault, Handler, Peer, Receipt, RequestBody, Sent, Server, ServerSettings};
-use portcullis_net::upstream::{Call, Client, ClientSettings, Origin, RetryRule};
+use portcullis_net::upstream::{Call, Client, ClientSettings, FieldLines, Origin, RetryRule};
 use tokio::time::Instant;
 
 use crate::harness::{Wire, settings};
@@ -46,6 +46,7 @@ impl Handler for Forward {
                 .cloned()
                 .unwrap_or(PathAndQuery::from_static("/")),
             headers: parts.headers,
+            lines: FieldLines::default(),
             host: None,
             body_length: body.length(),
             body: body.into(),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
-use portcullis_net::upstream::{Call, Client, ClientSettings, Origin, RetryRule};
+use portcullis_net::upstream::{Call, Client, ClientSettings, FieldLines, Origin, RetryRule};
 use portcullis_net::{Body, BodyError};
 use tokio::time::Instant;
 
@@ -45,6 +45,7 @@ fn call(method: Method, body: Body) -> Call {
         method,
         target: "/".parse().unwrap(),
         headers: HeaderMap::new(),
+        lines: FieldLines::default(),
         host: None,
         body,
         body_length: None,

@@ -5,89 +5,55 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use portcullis_core::Verb;
-use portcullis_model::snapshot::{ApiKind, HttpProxy, Stage};
+use portcullis_model::snapshot::{HttpProxy, Stage};
 use portcullis_net::{
     Body, BodyError,
-    server::Peer,
     upstream::{Answer, Call, Client, RetryRule, UpstreamError},
 };
-use portcullis_template::mapping::{Action, Mapping, ResponseMapping, ResponseSource, ResponseTarget, Source, Target};
+use portcullis_template::mapping::{Mapping, ResponseMapping, ResponseSource, ResponseTarget, Source, Target};
 
 use super::{
-    Message, headers, source_value,
+    Asked, Message, forward, headers,
+    plan::Plan,
+    source_value,
     target::{Mapped, MappedValue, target},
 };
 use crate::{
     Rejection,
-    locate::{Located, Routed},
-    receive::Received,
+    live::LiveStage,
     record::{IntegrationRecord, Record},
-    trace_id,
+    trace_id::{self, TraceId},
 };
 
-const API_ID: HeaderName = HeaderName::from_static("x-amzn-apigateway-api-id");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// How long an answer's body may make no progress.
 const BODY_IDLE: Duration = Duration::from_secs(30);
 
 /// Calls the origin and gives its answer back.
 pub(super) async fn call(
     proxy: &HttpProxy,
-    received: Received<'_>,
-    located: &Located<'_, '_>,
-    routed: &Routed<'_, '_>,
+    asked: Asked<'_>,
     message: Message,
     client: &Client,
+    live: &LiveStage,
     record: &mut Record,
 ) -> Result<Response<Body>, Rejection> {
-    let started = Instant::now();
-    let Some(origin) = record
-        .stage()
-        .and_then(|(_, live)| live.origins.get(proxy.origin))
-        .cloned()
-    else {
+    let Asked { located, routed, .. } = asked;
+    let stage = located.stage();
+    let (Some(origin), Some(plan)) = (live.origins.get(proxy.origin), live.plans.get(routed.index())) else {
         return Err(Rejection::IntegrationUnreachable);
     };
-    let stage = located.stage();
-    let Message {
-        method,
-        headers: mut fields,
-        body,
-        peer,
-    } = message;
-    let mapped = mapped_values(proxy, received, routed, &fields, stage, located, record);
-    let target = target(proxy, routed.parameters(), &mapped, received.query())?;
-    let upgrade = is_web_socket(&fields);
-    let upgrade_fields = upgrade.then(|| fields.get(header::UPGRADE).cloned()).flatten();
-    headers::strip_request(&mut fields);
-    complete_request(&mut fields, stage, record, &peer, !body.is_empty());
-    apply_headers(&mut fields, &mapped)?;
-    if let Some(value) = upgrade_fields {
-        fields.insert(header::UPGRADE, value);
-    }
-    let method = proxy.method.map_or(method, |verb| {
-        http::Method::from_bytes(verb.as_str().as_bytes()).unwrap_or_default()
-    });
-    let is_safe = Verb::parse(method.as_str()).is_some_and(Verb::is_idempotent);
-    let body_length = body.length();
-    let call = Call {
-        method,
-        target,
-        headers: fields,
-        host: None,
-        body: body.into(),
-        body_length,
+    let started = Instant::now();
+    let outgoing = Outgoing {
+        proxy,
+        plan,
+        asked,
+        live,
         deadline: tokio::time::Instant::from_std(started) + proxy.timeout,
-        body_idle_timeout: BODY_IDLE,
-        retry: if is_safe { RetryRule::Safe } else { RetryRule::Never },
-        upgrade,
     };
-    let result = client.call(&origin, call).await;
+    let call = outgoing.call(message, record)?;
+    let result = client.call(origin, call).await;
     let status = result.as_ref().ok().map(|answer| answer.status.as_u16());
     record.integration = Some(IntegrationRecord {
         latency: started.elapsed(),
@@ -96,19 +62,80 @@ pub(super) async fn call(
     give_back(proxy, stage, result.map_err(|error| rejection(&error))?, record)
 }
 
-/// Every mapped value, read before the caller's headers are changed.
-fn mapped_values<'s>(
-    proxy: &'s HttpProxy,
-    received: Received<'_>,
-    routed: &Routed<'_, '_>,
-    fields: &HeaderMap,
-    stage: &Stage,
-    located: &Located<'_, '_>,
-    record: &Record,
-) -> Vec<Mapped<'s>> {
-    if proxy.mappings.is_empty() {
-        return Vec::new();
+/// What the request to the origin is made of, beside the caller's own parts.
+struct Outgoing<'o> {
+    proxy: &'o HttpProxy,
+    plan: &'o Plan,
+    asked: Asked<'o>,
+    live: &'o LiveStage,
+    deadline: tokio::time::Instant,
+}
+
+impl<'o> Outgoing<'o> {
+    fn call(self, message: Message, record: &mut Record) -> Result<Call, Rejection> {
+        let Self { proxy, plan, .. } = self;
+        let Asked { received, routed, .. } = self.asked;
+        let Message {
+            method,
+            headers,
+            body,
+            peer,
+        } = message;
+        let mapped = self.mapped_values(&headers, record);
+        let target = target(proxy, plan, routed.parameters(), &mapped, received)?;
+        let trace = TraceId::continued(headers.get(&trace_id::HEADER), record.id, record.started);
+        if self.live.needs.trace_id {
+            record.kept.trace_id = Some(trace.as_str().to_owned());
+        }
+        let facts = forward::Facts {
+            stage: self.asked.located.stage(),
+            live: self.live,
+            record,
+            peer: &peer,
+            trace: &trace,
+            has_body: !body.is_empty(),
+        };
+        let forward::Fields { mut changed, lines } = forward::fields(&headers, plan, &mapped, &facts)?;
+        let upgrade = headers::is_web_socket(&headers);
+        if let Some(protocol) = headers.get(header::UPGRADE).filter(|_| upgrade) {
+            changed.insert(header::UPGRADE, protocol.clone());
+        }
+        let method = proxy.method.map_or(method, |verb| {
+            http::Method::from_bytes(verb.as_str().as_bytes()).unwrap_or_default()
+        });
+        let is_safe = Verb::parse(method.as_str()).is_some_and(Verb::is_idempotent);
+        let body_length = body.length();
+        Ok(Call {
+            method,
+            target,
+            headers: changed,
+            lines,
+            host: None,
+            body: body.into(),
+            body_length,
+            deadline: self.deadline,
+            body_idle_timeout: BODY_IDLE,
+            retry: if is_safe { RetryRule::Safe } else { RetryRule::Never },
+            upgrade,
+        })
     }
+
+    /// Every mapped value; none where all is settled without the request.
+    fn mapped_values(&self, fields: &HeaderMap, record: &Record) -> Vec<Mapped<'o>> {
+        if self.plan.is_settled() {
+            return Vec::new();
+        }
+        mapped_values(self.proxy, self.asked, fields, record)
+    }
+}
+
+fn mapped_values<'s>(proxy: &'s HttpProxy, asked: Asked<'_>, fields: &HeaderMap, record: &Record) -> Vec<Mapped<'s>> {
+    let Asked {
+        received,
+        located,
+        routed,
+    } = asked;
+    let stage = located.stage();
     let parameter = |name: &str| match name {
         "" => Some(located.path().as_received().to_owned()),
         _ => routed.parameters().decoded(name).map(Cow::into_owned),
@@ -140,116 +167,6 @@ fn mapped_values<'s>(
     proxy.mappings.iter().map(mapped).collect()
 }
 
-/// What the gateway adds to a request.
-fn complete_request(fields: &mut HeaderMap, stage: &Stage, record: &mut Record, peer: &Peer, has_body: bool) {
-    if let Ok(api) = HeaderValue::try_from(&*stage.api) {
-        fields.insert(API_ID, api);
-    }
-    if !fields.contains_key(header::USER_AGENT)
-        && let Ok(agent) = HeaderValue::try_from(format!("AmazonAPIGateway_{}", stage.api))
-    {
-        fields.insert(header::USER_AGENT, agent);
-    }
-    if !fields.contains_key(header::ACCEPT) {
-        fields.insert(header::ACCEPT, JSON);
-    }
-    if has_body && !fields.contains_key(header::CONTENT_TYPE) {
-        fields.insert(header::CONTENT_TYPE, JSON);
-    }
-    let trace = trace_id::continued(fields, record.id, record.started);
-    if let Ok(value) = HeaderValue::try_from(trace.as_str()) {
-        fields.insert(trace_id::HEADER, value);
-    }
-    record.kept.trace_id = Some(trace);
-    match stage.kind {
-        ApiKind::Rest => forwarded_for(fields, peer),
-        ApiKind::Http => forwarded(fields, record),
-    }
-}
-
-/// The chain grows by the address that called us: with a trusted proxy before us, by the proxy's.
-fn forwarded_for(fields: &mut HeaderMap, peer: &Peer) {
-    let mut chain = String::with_capacity(64);
-    for value in fields
-        .get_all(FORWARDED_FOR)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-    {
-        chain.push_str(value);
-        chain.push_str(", ");
-    }
-    chain.push_str(&peer.address.to_string());
-    if let Ok(chain) = HeaderValue::try_from(chain) {
-        fields.insert(FORWARDED_FOR, chain);
-    }
-    fields.insert(FORWARDED_PORT, HeaderValue::from(peer.local.port()));
-    fields.insert(
-        FORWARDED_PROTO,
-        HeaderValue::from_static(if peer.secure { "https" } else { "http" }),
-    );
-}
-
-/// HTTP APIs write RFC 7239's field in the place of the three.
-fn forwarded(fields: &mut HeaderMap, record: &Record) {
-    for name in [FORWARDED_FOR, FORWARDED_PORT, FORWARDED_PROTO] {
-        fields.remove(name);
-    }
-    let source = match record.source {
-        std::net::IpAddr::V4(address) => address.to_string(),
-        std::net::IpAddr::V6(address) => format!("\"[{address}]\""),
-    };
-    let mut element = format!("for={source};proto={}", if record.secure { "https" } else { "http" });
-    if let Some(host) = &record.kept.host {
-        element.push_str(&format!(";host=\"{host}\""));
-    }
-    if let Ok(value) = HeaderValue::try_from(element) {
-        fields.append(header::FORWARDED, value);
-    }
-}
-
-fn apply_headers(fields: &mut HeaderMap, mapped: &[Mapped<'_>]) -> Result<(), Rejection> {
-    for Mapped { target, action, value } in mapped {
-        if let Target::Header(name) = target {
-            apply_header(fields, name, *action, value.as_ref().map(MappedValue::as_str))?;
-        }
-    }
-    Ok(())
-}
-
-fn apply_header(fields: &mut HeaderMap, name: &str, action: Action, value: Option<&str>) -> Result<(), Rejection> {
-    let failed = |_| Rejection::MappingFailed("a mapped header's name or value cannot be sent".to_owned());
-    let name = HeaderName::try_from(name).map_err(|_| failed(()))?;
-    let value = value
-        .map(|value| HeaderValue::try_from(value).map_err(|_| failed(())))
-        .transpose()?;
-    match (action, value) {
-        (Action::Remove, _) => {
-            fields.remove(name);
-        }
-        (Action::Overwrite | Action::Append, None) => {}
-        (Action::Overwrite, Some(value)) => {
-            fields.insert(name, value);
-        }
-        (Action::Append, Some(value)) => {
-            fields.append(name, value);
-        }
-    }
-    Ok(())
-}
-
-/// RFC 6455 section 4.1. Other protocols are not tunnelled: nobody here could say what passes.
-fn is_web_socket(fields: &HeaderMap) -> bool {
-    let asks = |name: HeaderName, wanted: &str| {
-        let values = fields.get_all(name);
-        let mut tokens = values
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','));
-        tokens.any(|token| token.trim().eq_ignore_ascii_case(wanted))
-    };
-    fields.contains_key(header::UPGRADE) && asks(header::UPGRADE, "websocket") && asks(header::CONNECTION, "upgrade")
-}
-
 fn give_back(proxy: &HttpProxy, stage: &Stage, answer: Answer, record: &Record) -> Result<Response<Body>, Rejection> {
     let Answer {
         status,
@@ -264,8 +181,7 @@ fn give_back(proxy: &HttpProxy, stage: &Stage, answer: Answer, record: &Record) 
     if let Some(value) = upgrade {
         fields.insert(header::UPGRADE, value);
         fields.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    } else if let Some(length) = body_length {
-        // Kept for HEAD and 304, whose body is not here to be measured.
+    } else if let Some(length) = body_length.filter(|_| !is_plain_length(&fields)) {
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     let mut response = Response::new(body);
@@ -281,6 +197,12 @@ fn give_back(proxy: &HttpProxy, stage: &Stage, answer: Answer, record: &Record) 
     Ok(response)
 }
 
+/// `Content-Length` stays, for HEAD and 304, whose body is not here to be measured; but not as `007`.
+fn is_plain_length(fields: &HeaderMap) -> bool {
+    let length = fields.get(header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    matches!(length, Some([b'1'..=b'9', ..] | [b'0']))
+}
+
 /// Every value is taken from the answer as it came, whatever other mappings do to it.
 fn map_response(
     mappings: &[ResponseMapping],
@@ -294,7 +216,7 @@ fn map_response(
         let value = parts.collect::<Option<Vec<_>>>().map(|parts| parts.concat());
         match (target, value) {
             (ResponseTarget::Header(name), value) => {
-                apply_header(response.headers_mut(), name, *action, value.as_deref())?;
+                headers::apply(response.headers_mut(), name, *action, value.as_deref())?;
             }
             (ResponseTarget::Status, Some(text)) => *response.status_mut() = mapped_status(&text)?,
             (ResponseTarget::Status, None) => {}

@@ -10,7 +10,11 @@ use portcullis_template::{
     uri::encode,
 };
 
-use crate::Rejection;
+use super::plan::{PathPlan, Plan};
+use crate::{Rejection, receive::Received};
+
+const VALUE_MISSING: &str = "a path parameter of the integration's URI has no value";
+const NO_TARGET: &str = "the mapped values do not make a request target";
 
 /// A mapped value with the place where it goes.
 #[derive(Debug)]
@@ -35,10 +39,15 @@ pub(super) enum MappedValue {
 /// climb out of the path that the document gives.
 pub(super) fn target(
     proxy: &HttpProxy,
+    plan: &Plan,
     parameters: &Parameters<'_, '_>,
     mapped: &[Mapped<'_>],
-    query: Option<&str>,
+    received: Received<'_>,
 ) -> Result<PathAndQuery, Rejection> {
+    if let PathPlan::Behind { prefix, parameter } = &plan.path {
+        return behind(prefix, parameters.raw(parameter), received);
+    }
+    let query = received.query();
     let mut out = String::with_capacity(128);
     let parameter = |name: &str| parameter(name, parameters, mapped);
     let whole = mapped
@@ -53,11 +62,28 @@ pub(super) fn target(
             out.push_str(path);
         }
         None if proxy.uri.write_path(&parameter, &mut out) => {}
-        None => return Err(failed("a path parameter of the integration's URI has no value")),
+        None => return Err(failed(VALUE_MISSING)),
     }
     RequestPath::parse(&out).map_err(|error| failed(&error.to_string()))?;
     write_query(proxy, &parameter, mapped, query, &mut out)?;
-    PathAndQuery::try_from(out).map_err(|_| failed("the mapped values do not make a request target"))
+    PathAndQuery::try_from(out).map_err(|_| failed(NO_TARGET))
+}
+
+/// The common case: see [`PathPlan::Behind`] for why nothing is left to be checked.
+fn behind(prefix: &str, value: Option<&str>, received: Received<'_>) -> Result<PathAndQuery, Rejection> {
+    let value = value.ok_or_else(|| failed(VALUE_MISSING))?;
+    if prefix == "/" && std::ptr::eq(value, received.path().behind_slash()) {
+        return Ok(received.target().clone());
+    }
+    let query = received.query();
+    let mut out = String::with_capacity(prefix.len() + value.len() + query.map_or(0, |query| query.len() + 1));
+    out.push_str(prefix);
+    out.push_str(value);
+    if let Some(query) = query {
+        out.push('?');
+        out.push_str(query);
+    }
+    PathAndQuery::try_from(out).map_err(|_| failed(NO_TARGET))
 }
 
 /// A mapped parameter is encoded as one segment; the resource's own of that name goes on as received.

@@ -11,7 +11,7 @@ use portcullis_jose::{JwksError, KeySet};
 use portcullis_model::snapshot::{JwksUrl, KeySource};
 use portcullis_net::{
     Body, BodyError,
-    upstream::{Call, Client, ClientSettings, Origin, RetryRule, UpstreamError},
+    upstream::{Call, Client, ClientSettings, FieldLines, Origin, RetryRule, UpstreamError},
 };
 
 use crate::origins::{self, OriginUnusable};
@@ -99,6 +99,7 @@ async fn call(url: &JwksUrl) -> Result<Vec<u8>, FetchError> {
                 method: Method::GET,
                 target,
                 headers,
+                lines: FieldLines::default(),
                 host: None,
                 body: Body::Empty,
                 body_length: None,

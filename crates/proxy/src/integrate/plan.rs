@@ -1,0 +1,134 @@
+//! What of an `http_proxy` integration's mappings can be settled before any request comes.
+
+use http::{HeaderName, HeaderValue};
+use portcullis_core::RequestPath;
+use portcullis_model::snapshot::{HttpProxy, Integration, Route, Stage};
+use portcullis_net::upstream::FieldLines;
+use portcullis_template::mapping::{Action, Mapping, Source, Target};
+
+/// How a route's mappings are carried out. Made once per stage and route.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// The header fields that are mapped, each once: the caller's and the gateway's own give way.
+    pub(super) mapped: Vec<HeaderName>,
+    pub(super) fields: FieldsPlan,
+    pub(super) path: PathPlan,
+}
+
+/// Where mapped header fields come from.
+#[derive(Debug, Default)]
+pub(super) enum FieldsPlan {
+    /// They are the same for every request, written already; or there are none.
+    Constant(FieldLines),
+    /// They depend on the request.
+    #[default]
+    Mapped,
+}
+
+/// Where the path and query towards the origin come from.
+#[derive(Debug, Default)]
+pub(super) enum PathPlan {
+    /// A constant up to a slash, a path parameter as received, the caller's query.
+    Behind { prefix: Box<str>, parameter: Box<str> },
+    /// All else.
+    #[default]
+    Mapped,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// The plan of a route; an empty one where nothing is proxied.
+    pub(crate) fn of(route: &Route, stage: &Stage) -> Self {
+        let Integration::HttpProxy(proxy) = &route.integration else {
+            return Self::default();
+        };
+        let mut mapped: Vec<HeaderName> = Vec::new();
+        for mapping in &proxy.mappings {
+            if let Target::Header(name) = &mapping.target
+                && let Ok(name) = HeaderName::try_from(&**name)
+                && !mapped.contains(&name)
+            {
+                mapped.push(name);
+            }
+        }
+        Self {
+            fields: constant_lines(proxy, stage).map_or(FieldsPlan::Mapped, FieldsPlan::Constant),
+            path: behind(proxy).unwrap_or(PathPlan::Mapped),
+            mapped,
+        }
+    }
+
+    /// Whether no mapping is left to be looked at when a request comes.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.fields, FieldsPlan::Constant(_)) && matches!(self.path, PathPlan::Behind { .. })
+    }
+}
+
+/// Every mapped header field, if all of them are constants that overwrite, each another field.
+fn constant_lines(proxy: &HttpProxy, stage: &Stage) -> Option<FieldLines> {
+    let mut lines = FieldLines::default();
+    let mut names = Vec::new();
+    for Mapping { action, target, value } in &proxy.mappings {
+        let Target::Header(name) = target else { continue };
+        if *action != Action::Overwrite || value.is_empty() {
+            return None;
+        }
+        let name = HeaderName::try_from(&**name).ok()?;
+        let parts: Option<Vec<&str>> = value.iter().map(|source| constant(source, stage)).collect();
+        let value = HeaderValue::try_from(parts?.concat()).ok()?;
+        if names.contains(&name) {
+            return None;
+        }
+        lines.push(&name, &value);
+        names.push(name);
+    }
+    Some(lines)
+}
+
+/// `None` also for a stage variable that is not set: the caller's field stays then.
+fn constant<'s>(source: &'s Source, stage: &'s Stage) -> Option<&'s str> {
+    match source {
+        Source::Literal(text) => Some(text),
+        Source::StageVariable(name) => stage.variables.get(&**name).map(String::as_str),
+        Source::Context(_)
+        | Source::Header(_)
+        | Source::HeaderAll(_)
+        | Source::Path(_)
+        | Source::PathWhole
+        | Source::Query(_)
+        | Source::QueryAll(_) => None,
+    }
+}
+
+/// A parameter that stands alone behind a slash at the path's end was held to all rules as a part of the caller's path; with
+/// text in its segment it would not have been: `.` and `;a` make a dot segment.
+fn behind(proxy: &HttpProxy) -> Option<PathPlan> {
+    let mut parameters = proxy.uri.parameters();
+    let (Some(name), None) = (parameters.next(), parameters.next()) else {
+        return None;
+    };
+    let mut source = name;
+    for mapping in &proxy.mappings {
+        match (&mapping.target, mapping.value.as_slice()) {
+            (Target::Header(_), _) => {}
+            (Target::PathParameter(known), [Source::Path(from)]) if **known == *name => source = from,
+            (Target::PathParameter(known), _) if **known != *name => {}
+            (Target::Path | Target::PathParameter(_) | Target::Query(_), _) => return None,
+        }
+    }
+    let mappings_of_name = proxy
+        .mappings
+        .iter()
+        .filter(|mapping| matches!(&mapping.target, Target::PathParameter(known) if **known == *name));
+    let mut path = String::new();
+    // No URI holds this character, so that it shows where the parameter stands.
+    let is_whole = !proxy.uri.has_query() && proxy.uri.write_path(&|_| Some("\0".into()), &mut path);
+    let prefix = path
+        .strip_suffix('\0')
+        .filter(|prefix| is_whole && prefix.ends_with('/'))?;
+    (mappings_of_name.count() <= 1 && RequestPath::parse(prefix).is_ok()).then(|| PathPlan::Behind {
+        prefix: prefix.into(),
+        parameter: source.into(),
+    })
+}
