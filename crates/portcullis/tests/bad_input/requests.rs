@@ -29,7 +29,7 @@ fn check_refused(request: &str, status: u16, message: &str) {
     assert_eq!(answer.header("connection"), Some("close"));
     assert_eq!(end, WireEnd::Closed, "in order, so that the answer is not lost");
     assert_eq!(origin.connection_count(), 0);
-    assert!(running.metrics().value("portcullis_malformed_requests_total") <= 1.0);
+    running.wait_for_metric("portcullis_malformed_requests_total", 1.0);
     running.stop();
 }
 

@@ -2,7 +2,7 @@
 
 use portcullis_testkit::{Origin, Step, Wire, WireEnd};
 
-use crate::support::{Setup, poll};
+use crate::support::Setup;
 
 const HEAD: &str = "GET /a HTTP/1.1\r\nHost: x\r\n";
 const TIMED_OUT: &str = "{\"message\":\"Request timed out\"}";
@@ -85,10 +85,7 @@ fn a_client_that_does_not_read_is_given_up() {
         .start();
     let mut slow = Wire::connect(running.gateway.address());
     slow.send(format!("{HEAD}\r\n"));
-    poll(
-        || running.metrics().value("portcullis_slow_clients_total"),
-        |count| *count >= 1.0,
-    );
+    running.wait_for_metric("portcullis_slow_clients_total", 1.0);
     let (received, end) = slow.read_to_end();
     assert_eq!(end, WireEnd::Reset, "no client takes a part for the whole");
     assert!(received.len() < size);

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use portcullis_testkit::{Answer, Ended, Portcullis, curl};
 
-use super::{BINARY, CONFIG, PROXY, Place, SECRET, metrics::Samples};
+use super::{BINARY, CONFIG, PROXY, Place, SECRET, metrics::Samples, poll};
 
 /// What shall be served: the documented document and configuration with ports from the system.
 #[derive(Debug)]
@@ -159,6 +159,19 @@ impl Running {
     #[track_caller]
     pub(crate) fn metrics(&self) -> Samples {
         Samples::read(self.probe("/metrics").text())
+    }
+
+    /// Waits until a sample, by its whole name, is this. Calls are counted when their last byte is out, which a caller may
+    /// have read a moment before.
+    #[track_caller]
+    pub(crate) fn wait_for_metric(&self, name: &str, expected: f64) {
+        poll(|| self.metrics().value(name), |value| *value == expected);
+    }
+
+    /// The same for a sample of the documented route.
+    #[track_caller]
+    pub(crate) fn wait_for_route_metric(&self, name: &str, expected: f64) {
+        poll(|| self.metrics().route(name), |value| *value == expected);
     }
 
     /// The most memory that the process has ever used, in KiB (`VmHWM` of proc_pid_status(5)).
