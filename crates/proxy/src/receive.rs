@@ -43,7 +43,7 @@ pub(crate) fn receive<'r>(
         return Err(Rejection::HeadersTooLarge);
     }
     if body_length.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
-        return Err(Rejection::BodyTooLarge);
+        return Err(Rejection::BodyAnnouncedTooLarge);
     }
     let path = RequestPath::parse(uri.path()).map_err(Rejection::PathRefused)?;
     // Amazon honours `X-HTTP-Method-Override`; we do not: it lets a caller whose `POST` passed every filter in front of

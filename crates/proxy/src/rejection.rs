@@ -18,11 +18,13 @@ pub enum Rejection {
     ArnTooLong,
     /// The caller's address is not the one in the token, or the header bound to it is another.
     BindingMismatch,
+    /// The announced length of the body is larger than allowed.
+    BodyAnnouncedTooLarge,
     /// The body's framing or chunks are broken.
     BodyMalformed,
     /// The body did not come in time.
     BodyTimeout,
-    /// The body is larger than allowed.
+    /// The body turned out to be larger than allowed.
     BodyTooLarge,
     /// The caller went away before an answer could be given.
     ClientGone,
@@ -143,6 +145,7 @@ impl Rejection {
         match self {
             Self::ArnTooLong => Facts::of(Authorize, R::BadRequestParameters, Client, Never).status(414).says("Request URI too long", "Request URI Too Long"),
             Self::BindingMismatch => Facts::of(Authenticate, R::AccessDenied, Client, Never).says(EXPLICIT, "Forbidden"),
+            Self::BodyAnnouncedTooLarge => Facts::of(Receive, R::RequestTooLarge, Client, Never).http("Request Entity Too Large"),
             Self::BodyMalformed => Facts::of(Integrate, R::BadRequestBody, Client, Never).http("Bad Request"),
             Self::BodyTimeout => Facts::of(Integrate, R::BadRequestParameters, Client, Reconnect).status(408).says("Request timed out", "Request Timeout"),
             Self::BodyTooLarge => Facts::of(Integrate, R::RequestTooLarge, Client, Never).http("Request Entity Too Large"),
@@ -183,7 +186,7 @@ impl Rejection {
             Self::BindingMismatch => "a claim that binds the token does not agree with the request",
             Self::BodyMalformed => "the request body's framing is broken",
             Self::BodyTimeout => "the request body did not come in time",
-            Self::BodyTooLarge => "the request body is over the limit",
+            Self::BodyAnnouncedTooLarge | Self::BodyTooLarge => "the request body is over the limit",
             Self::ClientGone => "the caller went away",
             Self::Denied { explicit: true } => "an identity-based policy denies the request",
             Self::Denied { explicit: false } => "no identity-based policy allows the request",

@@ -77,6 +77,8 @@ async fn headers_are_added_stripped_and_mapped() {
           integration.request.header.X-Pet: method.request.path.id
           integration.request.header.X-Absent: method.request.header.absent
           integration.request.header.X-Id: context.requestId
+          integration.request.header.X-Path: context.path
+          integration.request.header.X-Domain: context.domainName
           integration.request.querystring.q: method.request.querystring.q
           integration.request.path.id: method.request.header.X-Where"#;
     let bench = rest(&origin.address().to_string(), mapped);
@@ -99,6 +101,8 @@ async fn headers_are_added_stripped_and_mapped() {
         ("x-env", Some("prod")),
         ("x-pet", Some("7 ")),
         ("x-absent", None),
+        ("x-path", Some("/pets/7%20/rest")),
+        ("x-domain", Some("127.0.0.1")),
         ("x-hop", None),
         ("authorization", Some("Bearer x")),
         ("x-forwarded-for", Some("203.0.113.9, 127.0.0.1")),
@@ -195,6 +199,30 @@ async fn a_failing_origin_has_its_answer() {
         assert_eq!((answer.status, answer.body.as_str()), (status, body), "{answer:?}");
         assert_eq!(answer.header("x-amzn-errortype"), Some("InternalServerErrorException"));
     }
+}
+
+#[tokio::test]
+async fn a_mock_answers_with_its_constant() {
+    let document = r#"
+openapi: 3.0.1
+info: {title: Mock, version: "1"}
+paths:
+  /a:
+    get:
+      x-amazon-apigateway-integration:
+        type: mock
+        requestTemplates: {application/json: '{"statusCode": 418}'}
+        responses:
+          "418":
+            statusCode: "418"
+            responseParameters: {method.response.header.X-Kind: "'teapot'"}
+            responseTemplates: {application/problem+json: '{"pets": []}'}
+"#;
+    let bench = serve(ApiKind::Rest, document, vec![StageSpec::default()]);
+    let answer = bench.get("/a", &[]).await;
+    assert_eq!((answer.status, answer.body.as_str()), (418, r#"{"pets": []}"#));
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(answer.header("x-kind"), Some("teapot"));
 }
 
 #[tokio::test]

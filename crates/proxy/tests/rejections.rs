@@ -11,6 +11,7 @@ fn all() -> Vec<Rejection> {
     vec![
         Rejection::ArnTooLong,
         Rejection::BindingMismatch,
+        Rejection::BodyAnnouncedTooLarge,
         Rejection::BodyMalformed,
         Rejection::BodyTimeout,
         Rejection::BodyTooLarge,
