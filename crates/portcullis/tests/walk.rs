@@ -198,3 +198,93 @@ fn the_documented_shapes_are_right_to_the_letter() {
     check_denied(&running.call_with(PATH, &one_character_changed(&token)), EXPLICIT_DENY);
     running.stop();
 }
+
+/// The documented API in another form of document.
+#[track_caller]
+fn check_form(name: &str, document: &str) {
+    let nginx = origin();
+    let place = Place::new();
+    place.write(name, document);
+    let variable = format!("origin={}", nginx.address());
+    let arguments = ["serve", name, "--variable", &variable, "--listen", "127.0.0.1:0"];
+    let gateway = Portcullis::command(BINARY)
+        .args(arguments.into_iter().chain(["--metrics-listen", "127.0.0.1:0"]))
+        .env("APPROOV_SECRET", SECRET)
+        .directory(place.path(""))
+        .listeners(2)
+        .start();
+    let running = Running { gateway, place };
+    let token = running.place.token("env:APPROOV_SECRET", "1h");
+    assert_eq!(running.call(PATH, &[]).status, 401, "{name}");
+    check(&running.call_with(PATH, &token), 200, BODY, None);
+    check_denied(&running.call_with(PATH, "a.b.c"), EXPLICIT_DENY);
+    running.stop();
+}
+
+#[test]
+fn each_form_of_document_protects_alike() {
+    check_form("proxy-31.yaml", &PROXY.replace("openapi: 3.0.1", "openapi: 3.1.0"));
+    let swagger = PROXY
+        .replace("openapi: 3.0.1", "swagger: \"2.0\"")
+        .replace(
+            "components:\n  securitySchemes:\n    Approov:",
+            "securityDefinitions:\n    Approov:",
+        )
+        .replace("schema: {type: string}", "type: string");
+    check_form("proxy-20.yaml", &swagger);
+    let integration = json!({
+        "type": "http_proxy", "httpMethod": "ANY", "uri": "http://${stageVariables.origin}/{proxy}",
+        "requestParameters": {
+            "integration.request.path.proxy": "method.request.path.proxy",
+            "integration.request.header.apikey": "'an-origin-key'",
+        },
+    });
+    let authorizer = json!({
+        "type": "token", "algorithms": ["HS256"], "secret": "env:APPROOV_SECRET", "secretEncoding": "base64",
+    });
+    let written = json!({
+        "openapi": "3.0.1", "info": {"title": "Proxy", "version": "1"},
+        "components": {"securitySchemes": {"Approov": {
+            "type": "apiKey", "name": "Approov-Token", "in": "header", "x-amazon-apigateway-authtype": "custom",
+            "x-portcullis-authorizer": authorizer,
+        }}},
+        "paths": {"/{proxy+}": {"x-amazon-apigateway-any-method": {
+            "parameters": [{"name": "proxy", "in": "path", "required": true, "schema": {"type": "string"}}],
+            "security": [{"Approov": []}], "x-amazon-apigateway-integration": integration,
+        }}},
+    });
+    check_form("proxy.json", &format!("{written:#}"));
+}
+
+#[test]
+fn a_resource_policy_holds_for_callers_with_a_good_token_too() {
+    let nginx = origin();
+    let policy = concat!(
+        "x-amazon-apigateway-policy:\n  Version: \"2012-10-17\"\n  Statement:\n",
+        "    - {Effect: Allow, Principal: \"*\", Action: execute-api:Invoke, Resource: \"execute-api:/*\"}\n",
+        "    - Effect: Deny\n      Principal: \"*\"\n      Action: execute-api:Invoke\n      Resource: \"execute-api:/*\"\n",
+        "      Condition: {NotIpAddress: {\"aws:SourceIp\": 203.0.113.0/24}}\n",
+        "paths:\n",
+    );
+    let running = Setup::new(nginx.address())
+        .in_document("paths:\n", policy)
+        .listener("trusted_proxies = [\"127.0.0.1/32\"]")
+        .start();
+    let token = format!("Approov-Token: {}", running.place.token("env:APPROOV_SECRET", "1h"));
+    let from = |address: &str| running.call(PATH, &["-H", &token, "-H", &format!("X-Forwarded-For: {address}")]);
+    check(&from("203.0.113.7"), 200, BODY, None);
+    let denied = from("198.51.100.7");
+    assert_eq!(
+        (denied.status, denied.header("x-amzn-errortype")),
+        (403, Some("AccessDeniedException"))
+    );
+    assert!(
+        denied
+            .text()
+            .ends_with("with an explicit deny in a resource-based policy\"}"),
+        "{denied:?}"
+    );
+    // What a caller claims beyond the trusted proxy counts for nothing.
+    assert_eq!(from("203.0.113.7, 198.51.100.7").status, 403);
+    running.stop();
+}

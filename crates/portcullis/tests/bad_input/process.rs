@@ -1,6 +1,6 @@
 //! What may happen to the process: a full disk, signals, power cuts, neighbours.
 
-use std::{fs, net::TcpStream};
+use std::{fs, net::TcpStream, thread};
 
 use portcullis_testkit::{Origin, Portcullis, Step, Stream, Wire, WireEnd, curl};
 
@@ -102,6 +102,34 @@ fn a_termination_lets_requests_under_way_end() {
 }
 
 #[test]
+fn every_answer_is_logged_before_the_end() {
+    const CALLERS: usize = 8;
+    const CALLS_EACH: usize = 50;
+    let origin = Origin::ok("hello");
+    let running = Setup::open(origin.address())
+        .access_log("file:access.log", "$context.requestId $context.status")
+        .start();
+    let call = || {
+        let mut wire = Wire::connect(running.gateway.address());
+        let ids = (0..CALLS_EACH).map(|_| {
+            let answer = wire.send(REQUEST).read_answer();
+            format!("{} {}", answer.header("x-amzn-requestid").unwrap(), answer.status)
+        });
+        ids.collect::<Vec<_>>()
+    };
+    let mut answered: Vec<_> = thread::scope(|scope| {
+        let callers: Vec<_> = (0..CALLERS).map(|_| scope.spawn(call)).collect();
+        callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
+    });
+    let place = running.stop_in_place();
+    let text = place.read("access.log");
+    let mut logged: Vec<_> = text.lines().map(str::to_owned).collect();
+    answered.sort();
+    logged.sort();
+    assert!(logged == answered, "{} of {} are logged", logged.len(), answered.len());
+}
+
+#[test]
 fn a_power_cut_leaves_a_directory_that_serves_again() {
     let origin = Origin::ok("hello");
     let running = Setup::open(origin.address())
@@ -151,6 +179,10 @@ fn a_port_of_another_gateway_is_busy() {
         .expect(2, "", &format!("another process listens on port {port}"))
         .expect(2, "", "or listen elsewhere, as in `--listen 127.0.0.1:");
     assert!(!second.err.contains("listening on"), "{second:?}");
+    let metrics = first.gateway.addresses()[1].to_string();
+    let third = place.run(&[&arguments[..], &["127.0.0.1:0", "--metrics-listen", &metrics]].concat());
+    third.expect(2, "", &format!("error: `{metrics}` cannot be listened on"));
+    assert!(!third.err.contains("listening on"), "{third:?}");
 
     let elsewhere = Portcullis::command(BINARY)
         .args([&arguments[..], &["127.0.0.1:0"]].concat())

@@ -11,7 +11,7 @@ const TIMED_OUT: &str = "{\"message\":\"Request timed out\"}";
 fn a_head_that_does_not_end_is_timed_out() {
     let origin = Origin::ok("hello");
     let running = Setup::open(origin.address())
-        .listener("head_timeout_ms = 100\nkeep_alive_timeout_ms = 100")
+        .listener("head_timeout_ms = 400\nkeep_alive_timeout_ms = 400")
         .start();
     let mut slow = Wire::connect(running.gateway.address());
     let answer = slow.send(HEAD).read_answer();
@@ -34,7 +34,7 @@ fn a_head_that_does_not_end_is_timed_out() {
 fn a_body_that_does_not_go_on_is_timed_out() {
     let origin = Origin::ok("hello");
     let running = Setup::open(origin.address())
-        .listener("body_idle_timeout_ms = 100")
+        .listener("body_idle_timeout_ms = 400")
         .start();
     let send = |framing: &str, part: &str| {
         let mut wire = Wire::connect(running.gateway.address());
@@ -81,7 +81,7 @@ fn a_client_that_does_not_read_is_given_up() {
     response.resize(response.len() + size, b'x');
     let origin = Origin::scripted(vec![vec![Step::ReadRequest, Step::Send(response)]]);
     let running = Setup::open(origin.address())
-        .listener("write_idle_timeout_ms = 100")
+        .listener("write_idle_timeout_ms = 400")
         .start();
     let mut slow = Wire::connect(running.gateway.address());
     slow.send(format!("{HEAD}\r\n"));
@@ -95,5 +95,28 @@ fn a_client_that_does_not_read_is_given_up() {
         (200, size),
         "who reads gets all of it"
     );
+    running.stop();
+}
+
+#[test]
+fn half_open_connections_hold_up_nobody() {
+    let origin = Origin::ok("hello");
+    let running = Setup::open(origin.address()).start();
+    let mut half_open: Vec<_> = (0..300).map(|_| Wire::connect(running.gateway.address())).collect();
+    for wire in &mut half_open {
+        wire.send(HEAD);
+    }
+    running.wait_for_metric("portcullis_connections_open", 300.0);
+    for _ in 0..10 {
+        assert_eq!(running.call("/a", &["--max-time", "5"]).text(), "hello");
+    }
+    for wire in half_open.iter_mut().step_by(50) {
+        assert_eq!(
+            wire.send("\r\n").read_answer().text(),
+            "hello",
+            "the slow ones are still served"
+        );
+    }
+    drop(half_open);
     running.stop();
 }

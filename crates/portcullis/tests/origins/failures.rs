@@ -57,7 +57,7 @@ fn an_origin_that_gives_no_answer_is_504_and_502_and_the_next_call_is_well() {
         (vec![], unreachable),
         (vec![Step::Reset], unreachable),
         (vec![Step::Hang], timed_out),
-        (vec![Step::Trickle(ok("slow"), Duration::from_secs(1))], timed_out),
+        (vec![Step::Trickle(ok("slow"), Duration::from_secs(5))], timed_out),
         (send("220 smtp.example ESMTP\r\n\r\n"), malformed),
         (
             send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"),
@@ -75,7 +75,7 @@ fn an_origin_that_gives_no_answer_is_504_and_502_and_the_next_call_is_well() {
     ] {
         let origin = once(steps);
         let running = logging(Setup::open(origin.address()))
-            .in_document("timeoutInMillis: 29000", "timeoutInMillis: 500")
+            .in_document("timeoutInMillis: 29000", "timeoutInMillis: 1000")
             .start();
         check(&running, status, message, reason);
         assert_eq!(running.call("/a", &[]).text(), "hello");
