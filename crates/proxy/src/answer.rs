@@ -11,10 +11,10 @@ use portcullis_template::{ContextValues, Sink, Variable, gateway::RequestValues,
 
 use crate::{Rejection, integrate::source_value, record::Record};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-const API_GATEWAY_ID: HeaderName = HeaderName::from_static("x-amz-apigw-id");
-const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
-const HTTP_REQUEST_ID: HeaderName = HeaderName::from_static("apigw-requestid");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+static API_GATEWAY_ID: HeaderName = HeaderName::from_static("x-amz-apigw-id");
+static ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+static HTTP_REQUEST_ID: HeaderName = HeaderName::from_static("apigw-requestid");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What a customised gateway response may quote of the request.
@@ -44,14 +44,14 @@ pub(crate) fn refuse(record: &Record, rejection: &Rejection, quotable: Option<Qu
 
 /// The headers that every answer carries.
 pub(crate) fn identify(record: &Record, headers: &mut HeaderMap) {
-    let value = |text: &str| HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("-"));
+    let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"));
     match record.stage().map(|(stage, _)| stage.kind) {
         Some(ApiKind::Http) => {
-            headers.insert(HTTP_REQUEST_ID, value(&record.extended_id()));
+            headers.insert(&HTTP_REQUEST_ID, value(record.extended_id().as_str()));
         }
         Some(ApiKind::Rest) | None => {
-            headers.insert(REQUEST_ID, value(record.id.as_str()));
-            headers.insert(API_GATEWAY_ID, value(&record.extended_id()));
+            headers.insert(&REQUEST_ID, value(record.id.as_str()));
+            headers.insert(&API_GATEWAY_ID, value(record.extended_id().as_str()));
         }
     }
 }
@@ -102,7 +102,7 @@ fn rest(record: &Record, rejection: &Rejection, quotable: Option<Quotable<'_>>) 
     let headers = response.headers_mut();
     let error_type = facts.response.defaults().error_type;
     if !error_type.is_empty() {
-        headers.insert(ERROR_TYPE, HeaderValue::from_static(error_type));
+        headers.insert(&ERROR_TYPE, HeaderValue::from_static(error_type));
     }
     for (name, source) in custom.into_iter().flat_map(|custom| &custom.headers) {
         if let Some(value) = source

@@ -51,6 +51,10 @@ pub(crate) struct Kept {
     pub(crate) trace_id: Option<String>,
 }
 
+/// Fifteen hexadecimal digits and an equals sign.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExtendedId([u8; 16]);
+
 /// How the origin did.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IntegrationRecord {
@@ -100,15 +104,13 @@ impl Record {
     }
 
     /// `x-amz-apigw-id`, `$context.extendedRequestId`: opaque, made of the request's id.
-    pub(crate) fn extended_id(&self) -> String {
-        let hex: String = self
-            .id
-            .as_str()
-            .chars()
-            .filter(|letter| *letter != '-')
-            .take(15)
-            .collect();
-        format!("{hex}=")
+    pub(crate) fn extended_id(&self) -> ExtendedId {
+        let mut id = ExtendedId([b'='; 16]);
+        let digits = self.id.as_str().bytes().filter(|letter| *letter != b'-');
+        id.0.iter_mut()
+            .zip(digits.take(15))
+            .for_each(|(place, digit)| *place = digit);
+        id
     }
 
     fn series(&self) -> &Arc<RouteSeries> {
@@ -136,6 +138,14 @@ impl Receipt for Record {
             };
             buffer.line(|out| spec.template.render(&finished, out));
         }
+    }
+}
+
+// === impl ExtendedId ===
+
+impl ExtendedId {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -189,7 +199,7 @@ impl ContextValues for Record {
                         .map(|rejection| rejection.facts().response.as_str()),
                 );
             }
-            Variable::ExtendedRequestId => sink.text(&self.extended_id()),
+            Variable::ExtendedRequestId => sink.text(self.extended_id().as_str()),
             Variable::HttpMethod => sink.text(self.method.as_str()),
             Variable::IdentitySourceIp => sink.text(AddressText::new(self.source).as_str()),
             Variable::IdentityUserAgent => text(sink, self.kept.user_agent.as_deref()),

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 
+use super::head::{RequestHead, ResponseHead};
+
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestFraming {
@@ -62,17 +64,7 @@ pub fn response(
     version: Version,
     headers: &HeaderMap,
 ) -> Result<ResponseFraming, FramingFault> {
-    let announced = announced(version, headers)?;
-    let is_bodiless = *method == Method::HEAD
-        || status.is_informational()
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED; // RFC 9112 section 6.3, item 1
-    Ok(match announced {
-        _ if is_bodiless => ResponseFraming::None,
-        Announced::Nothing => ResponseFraming::UntilClose, // RFC 9112 section 6.3, item 8
-        Announced::Length(bytes) => ResponseFraming::Length(bytes),
-        Announced::Chunked => ResponseFraming::Chunked,
-    })
+    Ok(announced(version, headers)?.of_response(method, status))
 }
 
 /// The value of the one `Content-Length`, `None` without one. For HEAD and 304 it tells the length that GET would have had.
@@ -85,10 +77,51 @@ pub fn content_length(headers: &HeaderMap) -> Result<Option<u64>, FramingFault> 
     }
 }
 
+/// As [`request`], of a head that was parsed here.
+pub(crate) fn of_request(head: &RequestHead) -> Result<RequestFraming, FramingFault> {
+    if head.noted.content_length || head.noted.transfer_encoding {
+        request(head.version, &head.headers)
+    } else {
+        Ok(RequestFraming::None)
+    }
+}
+
+/// As [`response`] and [`content_length`], of a head that was parsed here.
+pub(crate) fn of_response(
+    method: &Method,
+    head: &ResponseHead,
+) -> Result<(ResponseFraming, Option<u64>), FramingFault> {
+    let announced = match (head.noted.transfer_encoding, head.noted.content_length) {
+        (true, _) => announced(head.version, &head.headers)?,
+        (false, true) => content_length(&head.headers)?.map_or(Announced::Nothing, Announced::Length),
+        (false, false) => Announced::Nothing,
+    };
+    let length = match announced {
+        Announced::Length(bytes) => Some(bytes),
+        Announced::Chunked | Announced::Nothing => None,
+    };
+    Ok((announced.of_response(method, head.status), length))
+}
+
 enum Announced {
     Nothing,
     Length(u64),
     Chunked,
+}
+
+impl Announced {
+    fn of_response(self, method: &Method, status: StatusCode) -> ResponseFraming {
+        let is_bodiless = *method == Method::HEAD
+            || status.is_informational()
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED; // RFC 9112 section 6.3, item 1
+        match self {
+            _ if is_bodiless => ResponseFraming::None,
+            Self::Nothing => ResponseFraming::UntilClose, // RFC 9112 section 6.3, item 8
+            Self::Length(bytes) => ResponseFraming::Length(bytes),
+            Self::Chunked => ResponseFraming::Chunked,
+        }
+    }
 }
 
 fn announced(version: Version, headers: &HeaderMap) -> Result<Announced, FramingFault> {

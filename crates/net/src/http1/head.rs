@@ -1,11 +1,13 @@
 //! Reading the head of a message: its first line and its fields (RFC 9112 sections 2 to 5).
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 
 use super::scan::{LeadingEmptyLine, Scan};
 use super::{request, response};
 
+/// The field that says how long a connection may rest (RFC 2068 section 19.7.1.1).
+pub(crate) const KEEP_ALIVE: &str = "keep-alive";
 /// The most fields in one head, whatever the caller's limits are.
 pub const FIELDS_MAX: usize = 100;
 
@@ -39,6 +41,7 @@ pub struct RequestHead {
     pub version: Version,
     /// All fields as received.
     pub headers: HeaderMap,
+    pub(crate) noted: Noted,
 }
 
 /// A response's head, owning its bytes as [`RequestHead`] does.
@@ -50,6 +53,17 @@ pub struct ResponseHead {
     pub version: Version,
     /// All fields as received.
     pub headers: HeaderMap,
+    pub(crate) noted: Noted,
+}
+
+/// Which fields a head holds that framing and the connection's life depend on. They are seen while the head is parsed anyway,
+/// and most heads hold few of them: nobody needs to look for the others in the map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Noted {
+    pub(crate) connection: bool,
+    pub(crate) content_length: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) transfer_encoding: bool,
 }
 
 /// Why a head is refused.
@@ -134,6 +148,19 @@ impl HeadReader {
     }
 }
 
+// === impl Noted ===
+
+impl Noted {
+    fn note(&mut self, name: &HeaderName) {
+        match *name {
+            header::CONNECTION => self.connection = true,
+            header::CONTENT_LENGTH => self.content_length = true,
+            header::TRANSFER_ENCODING => self.transfer_encoding = true,
+            _ => self.keep_alive |= name == KEEP_ALIVE,
+        }
+    }
+}
+
 // === what both kinds of head share ===
 
 /// What httparse found wrong, in our words.
@@ -155,13 +182,15 @@ pub(super) fn version(minor: Option<u8>) -> Result<Version, HeadFault> {
 }
 
 /// The fields as a map whose values are slices of `head`.
-pub(super) fn fields(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadFault> {
+pub(super) fn fields(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<(HeaderMap, Noted), HeadFault> {
     let mut headers = HeaderMap::with_capacity(parsed.len());
+    let mut noted = Noted::default();
     for field in parsed {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadFault::FieldMalformed)?;
         let value =
             HeaderValue::from_maybe_shared(head.slice_ref(field.value)).map_err(|_| HeadFault::FieldMalformed)?;
+        noted.note(&name);
         headers.try_append(name, value).map_err(|_| HeadFault::FieldsTooMany)?;
     }
-    Ok(headers)
+    Ok((headers, noted))
 }

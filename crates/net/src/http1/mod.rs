@@ -14,4 +14,5 @@ mod scan;
 
 pub use body::{DecodeFault, Decoded, Decoder};
 pub use framing::{FramingFault, RequestFraming, ResponseFraming};
+pub(crate) use head::KEEP_ALIVE;
 pub use head::{HeadFault, HeadLimits, HeadReader, RequestHead, ResponseHead};

@@ -2,12 +2,23 @@
 
 use http::{HeaderMap, Version, header};
 
+use super::head::Noted;
+
 /// Whether the sender of this head means to keep the connection: HTTP/1.1 without `close`, or HTTP/1.0 with `keep-alive`.
 pub fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     if !headers.contains_key(header::CONNECTION) {
         return version != Version::HTTP_10;
     }
     !has_option(headers, "close") && (version != Version::HTTP_10 || has_option(headers, "keep-alive"))
+}
+
+/// As [`keeps_alive`], of a head that was parsed here.
+pub(crate) fn of_head(version: Version, headers: &HeaderMap, noted: Noted) -> bool {
+    if noted.connection {
+        keeps_alive(version, headers)
+    } else {
+        version != Version::HTTP_10
+    }
 }
 
 /// Whether `Connection` lists `option`, ignoring case (RFC 9110 section 7.6.1).

@@ -21,13 +21,14 @@ pub(super) fn parse(head: &Bytes) -> Result<RequestHead, HeadFault> {
     let method =
         Method::from_bytes(parsed.method.unwrap_or_default().as_bytes()).map_err(|_| HeadFault::LineMalformed)?;
     let uri = target(head, parsed.path.unwrap_or_default(), &method)?;
-    let headers = fields(head, parsed.headers)?;
+    let (headers, noted) = fields(head, parsed.headers)?;
     check_host(&headers, version, &uri)?;
     Ok(RequestHead {
         method,
         uri,
         version,
         headers,
+        noted,
     })
 }
 

@@ -17,9 +17,11 @@ pub(super) fn parse(head: &Bytes) -> Result<ResponseHead, HeadFault> {
     if status != httparse::Status::Complete(head.len()) {
         return Err(HeadFault::LineMalformed); // httparse saw the head end elsewhere than we did
     }
+    let (headers, noted) = fields(head, parsed.headers)?;
     Ok(ResponseHead {
         status: StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(|_| HeadFault::LineMalformed)?,
         version: version(parsed.version)?,
-        headers: fields(head, parsed.headers)?,
+        headers,
+        noted,
     })
 }

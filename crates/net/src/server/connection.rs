@@ -126,7 +126,7 @@ async fn next<IO: Link>(
 }
 
 fn framed(head: RequestHead) -> Result<(RequestHead, RequestFraming), NoRequest> {
-    match framing::request(head.version, &head.headers) {
+    match framing::of_request(&head) {
         Ok(framing) => Ok((head, framing)),
         Err(fault) => Err(NoRequest::Fault(Fault::Framing(fault))),
     }
@@ -145,7 +145,7 @@ async fn exchange<IO: Link, H: Handler>(
     let asked = Asked {
         version: head.version,
         is_head: head.method == Method::HEAD,
-        is_kept_alive: persistence::keeps_alive(head.version, &head.headers),
+        is_kept_alive: persistence::of_head(head.version, &head.headers, head.noted),
     };
     let body = body(wire, &head, framing, settings);
     // Boxed, so that a connection at rest does not hold the room that a request needs.

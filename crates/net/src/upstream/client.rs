@@ -21,7 +21,9 @@ use super::stats::UpstreamStats;
 use super::tunnel::Tunnel;
 use super::upload::Upload;
 use crate::body::Body;
-use crate::http1::{Decoded, Decoder, HeadLimits, HeadReader, ResponseFraming, ResponseHead, framing, persistence};
+use crate::http1::{
+    Decoded, Decoder, HeadLimits, HeadReader, KEEP_ALIVE, ResponseFraming, ResponseHead, framing, persistence,
+};
 
 /// A response's body that came along with its head is copied out of the connection's buffer up to so many bytes.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
@@ -175,13 +177,13 @@ impl Client {
         mut exchange: Exchange,
         head: ResponseHead,
     ) -> Result<Answer, UpstreamError> {
+        let (framing, body_length) = framing::of_response(&call.method, &head).map_err(UpstreamError::Framing)?;
         let ResponseHead {
             status,
             version,
             headers,
+            noted,
         } = head;
-        let framing = framing::response(&call.method, status, version, &headers).map_err(UpstreamError::Framing)?;
-        let body_length = framing::content_length(&headers).map_err(UpstreamError::Framing)?;
         let body = if status == StatusCode::SWITCHING_PROTOCOLS {
             if !call.upgrade || !is_same_protocol(&call.headers, &headers) || !exchange.upload.is_done() {
                 return Err(UpstreamError::UpgradeUnexpected);
@@ -190,13 +192,13 @@ impl Client {
         } else {
             let keep = version == http::Version::HTTP_11
                 && framing != ResponseFraming::UntilClose
-                && persistence::keeps_alive(version, &headers);
+                && persistence::of_head(version, &headers, noted);
             let mut decoder = Decoder::response(framing);
             let arrived = arrived(&mut decoder, &mut exchange.connection.input);
             let home = keep.then(|| Home {
                 pool: &self.pool,
                 origin: origin.id(),
-                timeout: allowed_rest(&headers),
+                timeout: noted.keep_alive.then(|| allowed_rest(&headers)).flatten(),
             });
             if decoder.is_ended() {
                 if let Some(home) = home {
@@ -254,7 +256,7 @@ fn arrived(decoder: &mut Decoder, input: &mut BytesMut) -> Bytes {
 
 /// How long the upstream says that it keeps the connection, less a second for the way there.
 fn allowed_rest(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("keep-alive")?.to_str().ok()?;
+    let value = headers.get(KEEP_ALIVE)?.to_str().ok()?;
     let parameter = value.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
     parameter
         .parse()

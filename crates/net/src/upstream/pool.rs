@@ -1,6 +1,7 @@
 //! Connections that rest between two requests.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -30,15 +31,36 @@ pub(super) struct PoolLimits {
 
 #[derive(Default)]
 struct Shelf {
-    by_origin: HashMap<u64, VecDeque<Resting>>,
+    by_origin: HashMap<u64, VecDeque<Resting>, BuildHasherDefault<OwnNumber>>,
     total: usize,
     /// Whether a task is there that throws old connections out.
     is_swept: bool,
 }
 
+/// Origins' numbers are ours, one after the other: nobody else chooses them, so that they may be their own hashes.
+#[derive(Default)]
+struct OwnNumber(u64);
+
 struct Resting {
     connection: Box<Connection>,
     until: Instant,
+}
+
+// === impl OwnNumber ===
+
+impl Hasher for OwnNumber {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Spread over all bits (Knuth, The Art of Computer Programming, section 6.4): the map looks at the highest ones, too.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 // === impl Pool ===
@@ -78,8 +100,6 @@ impl Pool {
     /// Puts a connection back that has nothing in flight. `timeout` is what the upstream allows (RFC 2068 section 19.7.1.1's
     /// `Keep-Alive: timeout`), where it said so.
     pub(super) fn put(self: &Arc<Self>, origin: u64, mut connection: Box<Connection>, timeout: Option<Duration>) {
-        // Without a runtime (it may be shutting down) nobody could throw it out again.
-        let Ok(runtime) = Handle::try_current() else { return };
         let idle_timeout = timeout.map_or(self.limits.idle_timeout, |timeout| {
             timeout.min(self.limits.idle_timeout)
         });
@@ -90,6 +110,12 @@ impl Pool {
         let until = Instant::now() + idle_timeout;
         let mut shelf = self.lock();
         let shelf = &mut *shelf;
+        if !shelf.is_swept {
+            // Without a runtime (it may be shutting down) nobody could throw it out again.
+            let Ok(runtime) = Handle::try_current() else { return };
+            runtime.spawn(sweep(Arc::downgrade(self), self.limits.idle_timeout));
+            shelf.is_swept = true;
+        }
         let resting = shelf.by_origin.entry(origin).or_default();
         if resting.len() >= self.limits.per_origin_max {
             // The newest is the likeliest to be alive.
@@ -104,10 +130,6 @@ impl Pool {
         resting.push_back(Resting { connection, until });
         shelf.total += 1;
         self.stats.set_idle(shelf.total);
-        if !shelf.is_swept {
-            shelf.is_swept = true;
-            runtime.spawn(sweep(Arc::downgrade(self), self.limits.idle_timeout));
-        }
     }
 
     /// Throws out what is too old or was closed by the upstream; returns whether any connection is left.

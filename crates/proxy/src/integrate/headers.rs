@@ -56,9 +56,13 @@ pub(super) fn request_fate(name: &HeaderName) -> Fate {
 /// Removes or renames from an answer what is between the origin and this gateway only.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
     let listed = listed(headers);
+    let is_repeated = headers.len() != headers.keys_len();
     // Few fields go, and each look is a few comparisons: no list is made of them.
     while let Some((name, renamed)) = headers.keys().find_map(going) {
-        let others: Vec<HeaderValue> = headers.get_all(&name).iter().skip(1).cloned().collect();
+        let others: Vec<HeaderValue> = match renamed {
+            Some(_) if is_repeated => headers.get_all(&name).iter().skip(1).cloned().collect(),
+            _ => Vec::new(),
+        };
         let first = headers.remove(&name);
         if let Some(renamed) = renamed {
             for value in first.into_iter().chain(others) {
@@ -100,13 +104,18 @@ static REMAPPED_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-remappe
 static REMAPPED_SERVER: HeaderName = HeaderName::from_static("x-amzn-remapped-server");
 static REMAPPED_USER_AGENT: HeaderName = HeaderName::from_static("x-amzn-remapped-user-agent");
 
+/// What `Connection` mostly says; it names no field that would not go anyway.
+fn is_about_the_connection_itself(value: &[u8]) -> bool {
+    value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
+}
+
 /// The fields that `Connection` lists as the hop's own (RFC 9110 section 7.6.1).
 pub(super) fn listed(headers: &HeaderMap) -> Vec<HeaderName> {
     headers
         .get_all(header::CONNECTION)
         .iter()
+        .filter(|value| !is_about_the_connection_itself(value.as_bytes()))
         .flat_map(|value| value.to_str().unwrap_or_default().split(',').map(str::trim))
-        .filter(|option| !option.eq_ignore_ascii_case("keep-alive") && !option.eq_ignore_ascii_case("close"))
         .filter_map(|option| HeaderName::try_from(option).ok())
         .filter(may_be_listed)
         .collect()
