@@ -100,7 +100,7 @@ impl Worker {
         request: Request<RequestBody>,
         peer: Peer,
         observer: &mut O,
-    ) -> (Response<Body>, Record) {
+    ) -> (Response<Body>, Box<Record>) {
         let uri = request.uri().clone();
         let mut record = self.record(request.method().clone(), request.version(), &peer);
         let forwarded_for = request.headers().get_all(FORWARDED_FOR);
@@ -136,8 +136,9 @@ impl Worker {
         record.live.quotes_requests.then(|| request.headers().clone())
     }
 
-    fn record(&self, method: Method, version: Version, peer: &Peer) -> Record {
-        Record {
+    /// Boxed, for it goes through many hands on its way to the answer's end.
+    fn record(&self, method: Method, version: Version, peer: &Peer) -> Box<Record> {
+        Box::new(Record {
             id: RequestId::random(),
             started: self.gateway.clock.now(),
             started_at: Instant::now(),
@@ -154,18 +155,18 @@ impl Worker {
             integration: None,
             rejection: None,
             status: 0,
-        }
+        })
     }
 }
 
 impl Handler for Worker {
-    type Receipt = Record;
+    type Receipt = Box<Record>;
 
-    async fn call(&self, request: Request<RequestBody>, peer: &Peer) -> (Response<Body>, Record) {
+    async fn call(&self, request: Request<RequestBody>, peer: &Peer) -> (Response<Body>, Box<Record>) {
         self.answer(request, *peer, &mut ()).await
     }
 
-    fn refuse(&self, fault: Fault, peer: &Peer) -> (Response<Body>, Record) {
+    fn refuse(&self, fault: Fault, peer: &Peer) -> (Response<Body>, Box<Record>) {
         let mut record = self.record(pipeline::unknown_method(), Version::HTTP_11, peer);
         let rejection = rejection(fault);
         let response = answer::refuse(&record, &rejection, None::<Quotable<'_>>);

@@ -96,15 +96,15 @@ impl KeyRing {
                 tokio::spawn(async move { ring.fetch_again(held.epoch).await });
                 self.current.load_full().ok_or(KeysUnavailable)
             }
-            Some(held) => self.fetch_again(held.epoch).await,
-            None => self.fetch_again(0).await,
+            Some(held) => Box::pin(self.fetch_again(held.epoch)).await,
+            None => Box::pin(self.fetch_again(0)).await,
         }
     }
 
     /// The keys after `epoch`, for a token whose key is not among them; fetches at most once in a while.
     pub(crate) async fn keys_after(self: &Arc<Self>, epoch: u64) -> Result<Arc<Held>, KeysUnavailable> {
         if self.is_remote() {
-            self.fetch_again(epoch).await
+            Box::pin(self.fetch_again(epoch)).await
         } else {
             self.current.load_full().ok_or(KeysUnavailable)
         }
@@ -122,7 +122,8 @@ impl KeyRing {
         }
     }
 
-    /// One fetch for all who wait: the second in line finds the work done.
+    /// One fetch for all who wait: the second in line finds the work done. Its future is large and boxed where it is awaited:
+    /// every request would carry the room for it otherwise.
     async fn fetch_again(&self, epoch: u64) -> Result<Arc<Held>, KeysUnavailable> {
         let mut last = self.fetching.lock().await;
         if let Some(held) = self.current.load_full()

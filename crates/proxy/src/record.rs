@@ -19,6 +19,7 @@ use crate::{
     authenticate::{Caller, Standing},
     gateway::WorkerShared,
     live::{Live, LiveStage},
+    trace_id::id_digits,
 };
 
 /// One request from its first byte to its answer's last.
@@ -106,10 +107,7 @@ impl Record {
     /// `x-amz-apigw-id`, `$context.extendedRequestId`: opaque, made of the request's id.
     pub(crate) fn extended_id(&self) -> ExtendedId {
         let mut id = ExtendedId([b'='; 16]);
-        let digits = self.id.as_str().bytes().filter(|letter| *letter != b'-');
-        id.0.iter_mut()
-            .zip(digits.take(15))
-            .for_each(|(place, digit)| *place = digit);
+        id.0[..15].copy_from_slice(&id_digits(self.id)[..15]);
         id
     }
 
@@ -122,7 +120,7 @@ impl Record {
     }
 }
 
-impl Receipt for Record {
+impl Receipt for Box<Record> {
     fn finished(self, sent: Sent) {
         let latency = self.started_at.elapsed();
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);

@@ -37,7 +37,7 @@ impl TraceId {
                 .filter_map(|part| part.trim().split_once('='));
             parts.find(|(known, _)| *known == name).map(|(_, value)| value)
         };
-        let digits = digits(id);
+        let digits = id_digits(id);
         let mut text = Self(*FORM);
         text.put(PARENT, &digits[16..]);
         match part("Root").filter(|root| is_root(root)) {
@@ -68,14 +68,20 @@ impl TraceId {
     }
 }
 
-/// The 32 digits of a request's id.
-fn digits(id: RequestId) -> [u8; 32] {
+/// The 32 digits of a request's id: those of a UUID without its hyphens.
+pub(crate) fn id_digits(id: RequestId) -> [u8; 32] {
     let mut digits = [b'0'; 32];
-    let hexadecimal = id.as_str().bytes().filter(|byte| *byte != b'-');
-    digits
-        .iter_mut()
-        .zip(hexadecimal)
-        .for_each(|(place, digit)| *place = digit);
+    if let Some(text) = id.as_str().as_bytes().first_chunk::<36>() {
+        for (place, part) in [
+            (0..8, 0..8),
+            (8..12, 9..13),
+            (12..16, 14..18),
+            (16..20, 19..23),
+            (20..32, 24..36),
+        ] {
+            digits[place].copy_from_slice(&text[part]);
+        }
+    }
     digits
 }
 

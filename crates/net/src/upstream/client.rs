@@ -107,7 +107,7 @@ impl Client {
         let reused = kept.is_some();
         let (mut connection, mut connect_time) = match kept {
             Some(connection) => (connection, None),
-            None => self.open(origin, call.deadline).await?,
+            None => Box::pin(self.open(origin, call.deadline)).await?,
         };
         connection.timer.set(call.deadline);
         request_head::write(&mut connection.output, origin, &call, framing).ok_or(UpstreamError::TargetMalformed)?;
@@ -121,7 +121,7 @@ impl Client {
             // The upstream closed the connection at the same moment: it had rested too long for the upstream's taste.
             self.stats.count_retried();
             attempts = 2;
-            (exchange.connection, connect_time) = self.open(origin, call.deadline).await?;
+            (exchange.connection, connect_time) = Box::pin(self.open(origin, call.deadline)).await?;
             request_head::write(&mut exchange.connection.output, origin, &call, framing)
                 .ok_or(UpstreamError::TargetMalformed)?;
             exchange.upload = Upload::new(body, framing);
@@ -151,6 +151,7 @@ impl Client {
         }
     }
 
+    /// Boxed where it is awaited: the future of a call that finds a connection would carry the room for it otherwise.
     async fn open(
         &self,
         origin: &Origin,
