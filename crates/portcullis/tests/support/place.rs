@@ -3,9 +3,12 @@
 use std::{
     io::Write as _,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
 };
 
+use portcullis_testkit::PATIENCE;
 use tempfile::TempDir;
 
 use super::SECRET;
@@ -80,7 +83,7 @@ impl Place {
             .unwrap();
         // A command that reads no input may be gone before this is written.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
+        let output = within_patience(child);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Said {
             status: output.status.code().unwrap(),
@@ -118,5 +121,23 @@ impl Said {
         assert!(self.out.contains(out), "`{out}` in {self:?}");
         assert!(self.err.contains(err), "`{err}` in {self:?}");
         self
+    }
+}
+
+/// What a process says until its end; panics when it does not come to one (a gateway that should have refused to serve).
+#[track_caller]
+fn within_patience(child: Child) -> Output {
+    let id = child.id().to_string();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    match receiver.recv_timeout(PATIENCE) {
+        Ok(output) => output.unwrap(),
+        Err(_) => {
+            // It was not waited for, so the id is still its own. The shell's kill is everywhere.
+            let kill = ["-c", "kill -s KILL \"$1\"", "kill", &id];
+            let _ = Command::new("sh").args(kill).status();
+            let output = receiver.recv().unwrap().unwrap();
+            panic!("it did not end; it said {}", String::from_utf8_lossy(&output.stderr));
+        }
     }
 }
