@@ -12,7 +12,12 @@ mod report;
 mod row;
 mod token;
 
-use std::{fs, path::PathBuf, process::ExitCode, rc::Rc};
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    rc::Rc,
+};
 
 use clap::Parser;
 
@@ -76,6 +81,7 @@ fn main() -> ExitCode {
 fn bench(arguments: &Arguments) -> Outcome<()> {
     let directory = PathBuf::from("bench/out");
     fs::create_dir_all(&directory).doing("making bench/out")?;
+    let _alone = be_alone(&directory)?;
     let setting = Setting {
         directory: directory.canonicalize().doing("bench/out")?,
         gateway: arguments.gateway.clone(),
@@ -113,6 +119,27 @@ fn bench(arguments: &Arguments) -> Outcome<()> {
     fs::write(directory.join("results.md"), &markdown).doing("writing bench/out/results.md")?;
     eprintln!("written: bench/out/results.json, bench/out/results.md");
     if arguments.write { write_page(&markdown) } else { Ok(()) }
+}
+
+/// Takes the directory's lock, which lasts as long as the file is open: two benchmarks at a time would measure each other.
+fn be_alone(directory: &Path) -> Outcome<File> {
+    let lock = File::create(directory.join("lock")).doing("making bench/out/lock")?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            return Err(Failure::new("another benchmark is running: wait until it has ended"));
+        }
+        taken => taken.doing("locking bench/out/lock")?,
+    }
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    if let Some(load) = load
+        .split(' ')
+        .next()
+        .and_then(|load| load.parse::<f64>().ok())
+        .filter(|load| *load > 0.5)
+    {
+        eprintln!("bench: other programs are at work here (load {load}); figures and ratios will waver");
+    }
+    Ok(lock)
 }
 
 /// The runs of one row, the peers taking turns.
