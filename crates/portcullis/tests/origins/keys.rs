@@ -46,19 +46,23 @@ fn keys_that_cannot_be_had_let_nobody_in_and_stop_nothing_else() {
     let hanging = Origin::hanging();
     let wrong = Origin::ok("<html>not the keys</html>");
     let moved = Origin::answering("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n");
-    for address in [
-        down.address(),
-        huge.address(),
-        endless.address(),
-        hanging.address(),
-        wrong.address(),
-        moved.address(),
+    for (address, reason) in [
+        (down.address(), "could not connect: connection refused"),
+        (huge.address(), "the answer is larger than 150000 bytes"),
+        (endless.address(), "the answer is larger than 150000 bytes"),
+        (hanging.address(), "could not be fetched"), // which of two deadlines says so is a race
+        (wrong.address(), "no usable JWK set"),
+        (moved.address(), "the answer's status is 302"),
     ] {
         let origin = Origin::ok("hello");
         let running = serve(&origin, &format!("http://{address}/keys"));
         let answer = running.call_with("/a", &token(&key, Some("a")));
         assert_eq!((answer.status, answer.text()), (500, "{\"message\":null}"));
         assert_eq!(answer.header("x-amzn-errortype"), Some("AuthorizerFailureException"));
+        running
+            .gateway
+            .child()
+            .wait_for_line(Stream::Stderr, 0, |line| line.contains(reason));
         assert_eq!(
             running.call("/a", &[]).status,
             401,
