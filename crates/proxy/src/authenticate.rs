@@ -7,6 +7,7 @@ mod token;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use foldhash::fast::RandomState;
 use http::HeaderMap;
 use moka::sync::Cache;
 use portcullis_core::Timestamp;
@@ -55,7 +56,7 @@ pub struct Verified {
 pub struct AuthorizerState {
     keys: Arc<KeyRing>,
     deny_list: Option<Arc<DenyList>>,
-    cache: Option<Cache<Box<str>, Arc<Verified>>>,
+    cache: Option<Cache<Box<str>, Arc<Verified>, RandomState>>,
 }
 
 /// What of a request an authoriser looks at.
@@ -96,17 +97,15 @@ fn check_again(
     verified: &Verified,
     credentials: Credentials<'_>,
 ) -> Result<(), Rejection> {
-    let names = [
-        verified.claims.value("jti").and_then(|id| id.as_str()),
-        verified.claims.sub(),
-        Some(&*verified.digest),
-    ];
-    if state
-        .deny_list
-        .as_ref()
-        .is_some_and(|list| list.holds(names.into_iter().flatten()))
-    {
-        return Err(Rejection::TokenDenied);
+    if let Some(list) = &state.deny_list {
+        let names = [
+            verified.claims.value("jti").and_then(|id| id.as_str()),
+            verified.claims.sub(),
+            Some(&*verified.digest),
+        ];
+        if list.holds(names.into_iter().flatten()) {
+            return Err(Rejection::TokenDenied);
+        }
     }
     let timely = authorizer.rules.check_times(&verified.claims, credentials.now);
     match &authorizer.grants {
@@ -145,9 +144,16 @@ impl AuthorizerState {
     pub fn new(keys: Arc<KeyRing>, deny_list: Option<Arc<DenyList>>, result_ttl_s: u32) -> Self {
         let cache = (result_ttl_s > 0).then(|| {
             let ttl = Duration::from_secs(result_ttl_s.into());
-            Cache::builder().max_capacity(TOKENS_MAX).time_to_live(ttl).build()
+            let builder = Cache::builder().max_capacity(TOKENS_MAX).time_to_live(ttl);
+            // Fast and seeded; it need not withstand chosen keys, for only verified tokens are ever put in.
+            builder.build_with_hasher(RandomState::default())
         });
         Self { keys, deny_list, cache }
+    }
+
+    /// The keys that it verifies with.
+    pub(crate) fn keys(&self) -> &Arc<KeyRing> {
+        &self.keys
     }
 
     /// Forgets every token.

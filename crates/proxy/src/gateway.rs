@@ -24,7 +24,7 @@ use crate::{
     record::{Kept, Record},
 };
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The data plane: the snapshot in force and what all workers share.
 pub struct Gateway {
@@ -103,8 +103,9 @@ impl Worker {
     ) -> (Response<Body>, Box<Record>) {
         let uri = request.uri().clone();
         let mut record = self.record(request.method().clone(), request.version(), &peer);
-        let forwarded_for = request.headers().get_all(FORWARDED_FOR);
-        if let Some(trusted) = self.gateway.trusted_proxies.get(peer.listener) {
+        let trusted = self.gateway.trusted_proxies.get(peer.listener);
+        if let Some(trusted) = trusted.filter(|trusted| trusted.contains(peer.address)) {
+            let forwarded_for = request.headers().get_all(&FORWARDED_FOR);
             record.source = trusted.client_address(peer.address, forwarded_for.iter());
         }
         let customized = self.quoted_headers(&record, &request);

@@ -18,7 +18,7 @@ const PARENT: Range<usize> = 48..64;
 const SAMPLED: Range<usize> = 73..74;
 
 /// The field's value for the origin: `Root=1-{time}-{96 bits};Parent={64 bits};Sampled=0`, always as long.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct TraceId([u8; FORM.len()]);
 
 // === impl TraceId ===

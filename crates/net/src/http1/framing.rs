@@ -142,14 +142,13 @@ fn announced(version: Version, headers: &HeaderMap) -> Result<Announced, Framing
     Ok(Announced::Chunked)
 }
 
-/// Digits and nothing else: `str::parse` alone would take `+5`.
+/// Digits and nothing else: `str::parse` would take `+5`.
 fn decimal(value: &HeaderValue) -> Result<u64, FramingFault> {
-    let bytes = value.as_bytes();
-    if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
-        return Err(FramingFault::LengthMalformed);
-    }
-    std::str::from_utf8(bytes)
-        .ok()
-        .and_then(|digits| digits.parse().ok())
-        .ok_or(FramingFault::LengthMalformed)
+    let add = |number: u64, byte: &u8| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    };
+    let digits = value.as_bytes();
+    let number = digits.iter().try_fold(0, add).filter(|_| !digits.is_empty());
+    number.ok_or(FramingFault::LengthMalformed)
 }

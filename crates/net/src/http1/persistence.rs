@@ -6,9 +6,6 @@ use super::head::Noted;
 
 /// Whether the sender of this head means to keep the connection: HTTP/1.1 without `close`, or HTTP/1.0 with `keep-alive`.
 pub fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
-    if !headers.contains_key(header::CONNECTION) {
-        return version != Version::HTTP_10;
-    }
     !has_option(headers, "close") && (version != Version::HTTP_10 || has_option(headers, "keep-alive"))
 }
 

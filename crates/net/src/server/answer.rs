@@ -164,7 +164,7 @@ fn plan(asked: Asked, status: StatusCode, headers: &HeaderMap, body: &Body, is_k
         None if asked.version == Version::HTTP_10 => Framing::UntilClose, // it knows no chunks (RFC 9112 section 7)
         None => Framing::Chunked,
     };
-    let wants_close = headers.contains_key(header::CONNECTION) && persistence::has_option(headers, "close");
+    let wants_close = persistence::has_option(headers, "close");
     Plan {
         framing,
         is_kept: is_kept && asked.is_kept_alive && !wants_close && framing != Framing::UntilClose,

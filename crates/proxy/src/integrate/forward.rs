@@ -29,7 +29,6 @@ pub(super) struct Facts<'r> {
     pub(super) live: &'r LiveStage,
     pub(super) record: &'r Record,
     pub(super) peer: &'r Peer,
-    pub(super) trace: &'r TraceId,
     pub(super) has_body: bool,
 }
 
@@ -40,57 +39,76 @@ pub(super) struct Fields {
     pub(super) changed: HeaderMap,
     /// All others.
     pub(super) lines: FieldLines,
+    /// The trace that they carry.
+    pub(super) trace: TraceId,
+    /// Whether the caller asks for another protocol.
+    pub(super) asks_upgrade: bool,
 }
 
 /// What the caller says that the gateway's own fields depend on.
 #[derive(Default)]
-struct Said {
+struct Said<'h> {
     agent: bool,
     accept: bool,
     content_type: bool,
     /// Whether there is a chain to be continued.
     forwarded_for: bool,
+    upgrade: bool,
+    trace: Option<&'h HeaderValue>,
 }
 
 struct Writer<'p> {
     plan: &'p Plan,
-    fields: Fields,
+    changed: HeaderMap,
+    lines: FieldLines,
 }
 
-/// The fields for the origin.
-pub(super) fn fields(
-    headers: &HeaderMap,
-    plan: &Plan,
-    mapped: &[Mapped<'_>],
-    facts: &Facts<'_>,
-) -> Result<Fields, Rejection> {
+/// The fields for the origin, before those are mapped that depend on the request.
+pub(super) fn fields(headers: &HeaderMap, plan: &Plan, facts: &Facts<'_>) -> Fields {
     let mut writer = Writer {
         plan,
-        fields: Fields {
-            changed: HeaderMap::new(),
-            lines: FieldLines::with_capacity(OWN_BYTES + 64 * headers.len()),
-        },
+        changed: HeaderMap::new(),
+        lines: FieldLines::with_capacity(OWN_BYTES + 64 * headers.len()),
     };
     let said = writer.pass_on(headers, facts.stage.kind);
-    writer.add_own(headers, &said, facts);
-    let Fields { changed, lines } = &mut writer.fields;
-    match &plan.fields {
-        FieldsPlan::Constant(constant) => lines.extend(constant),
-        FieldsPlan::Mapped => {
-            for Mapped { target, action, value } in mapped {
-                if let Target::Header(name) = target {
-                    headers::apply(changed, name, *action, value.as_ref().map(MappedValue::as_str))?;
-                }
-            }
+    let trace = TraceId::continued(said.trace, facts.record.id, facts.record.started);
+    writer.add_own(headers, &said, &trace, facts);
+    let Writer { changed, mut lines, .. } = writer;
+    if let FieldsPlan::Constant(constant) = &plan.fields {
+        lines.extend(constant);
+    }
+    Fields {
+        changed,
+        lines,
+        trace,
+        asks_upgrade: said.upgrade,
+    }
+}
+
+// === impl Fields ===
+
+impl Fields {
+    /// Applies the mappings that depend on the request, one after the other.
+    pub(super) fn map(&mut self, plan: &Plan, mapped: &[Mapped<'_>]) -> Result<(), Rejection> {
+        match &plan.fields {
+            FieldsPlan::Constant(_) => Ok(()),
+            FieldsPlan::Mapped => mapped.iter().try_for_each(|Mapped { target, action, value }| {
+                let Target::Header(name) = target else { return Ok(()) };
+                headers::apply(
+                    &mut self.changed,
+                    name,
+                    *action,
+                    value.as_ref().map(MappedValue::as_str),
+                )
+            }),
         }
     }
-    Ok(writer.fields)
 }
 
 // === impl Writer ===
 
 impl Writer<'_> {
-    fn pass_on(&mut self, headers: &HeaderMap, kind: ApiKind) -> Said {
+    fn pass_on<'h>(&mut self, headers: &'h HeaderMap, kind: ApiKind) -> Said<'h> {
         let mut said = Said::default();
         let listed = headers::listed(headers);
         for (name, value) in headers {
@@ -106,16 +124,16 @@ impl Writer<'_> {
                     self.pass(name, value);
                 }
                 Fate::Replace(Replaced::ForwardedFor) => said.forwarded_for = kind == ApiKind::Rest,
-                Fate::Drop
-                | Fate::Replace(
-                    Replaced::ApiId | Replaced::ForwardedPort | Replaced::ForwardedProto | Replaced::TraceId,
-                ) => {}
+                // Of several the first one counts.
+                Fate::Replace(Replaced::TraceId) => said.trace = said.trace.or(Some(value)),
+                Fate::Drop => said.upgrade |= *name == header::UPGRADE,
+                Fate::Replace(Replaced::ApiId | Replaced::ForwardedPort | Replaced::ForwardedProto) => {}
             }
         }
         said
     }
 
-    fn add_own(&mut self, headers: &HeaderMap, said: &Said, facts: &Facts<'_>) {
+    fn add_own(&mut self, headers: &HeaderMap, said: &Said<'_>, trace: &TraceId, facts: &Facts<'_>) {
         self.own(&API_ID, &facts.stage.api);
         if !said.agent {
             self.own(&header::USER_AGENT, &facts.live.user_agent);
@@ -126,7 +144,7 @@ impl Writer<'_> {
         if facts.has_body && !said.content_type {
             self.own(&header::CONTENT_TYPE, JSON);
         }
-        self.own(&trace_id::HEADER, facts.trace.as_str());
+        self.own(&trace_id::HEADER, trace.as_str());
         match facts.stage.kind {
             ApiKind::Rest => self.forwarded_for(headers, said, facts.peer),
             ApiKind::Http => self.forwarded(facts.record),
@@ -134,7 +152,7 @@ impl Writer<'_> {
     }
 
     /// The chain grows by the address that called us: with a trusted proxy before us, by the proxy's.
-    fn forwarded_for(&mut self, headers: &HeaderMap, said: &Said, peer: &Peer) {
+    fn forwarded_for(&mut self, headers: &HeaderMap, said: &Said<'_>, peer: &Peer) {
         let address = AddressText::new(peer.address);
         if said.forwarded_for {
             let mut chain = String::with_capacity(64);
@@ -164,27 +182,27 @@ impl Writer<'_> {
             element.push_str(&format!(";host=\"{host}\""));
         }
         if !self.plan.mapped.contains(&header::FORWARDED) {
-            let _ = self.fields.lines.push_text(&header::FORWARDED, &element);
+            let _ = self.lines.push_text(&header::FORWARDED, &element);
         } else if let (FieldsPlan::Mapped, Ok(value)) = (&self.plan.fields, HeaderValue::try_from(element)) {
-            self.fields.changed.append(header::FORWARDED, value);
+            self.changed.append(header::FORWARDED, value);
         }
     }
 
     /// A field of the caller's.
     fn pass(&mut self, name: &HeaderName, value: &HeaderValue) {
         if !self.plan.mapped.contains(name) {
-            self.fields.lines.push(name, value);
+            self.lines.push(name, value);
         } else if matches!(self.plan.fields, FieldsPlan::Mapped) {
-            self.fields.changed.append(name.clone(), value.clone());
+            self.changed.append(name.clone(), value.clone());
         }
     }
 
     /// A field of the gateway's, left out when its text cannot be sent.
     fn own(&mut self, name: &HeaderName, text: &str) {
         if !self.plan.mapped.contains(name) {
-            let _ = self.fields.lines.push_text(name, text);
+            let _ = self.lines.push_text(name, text);
         } else if let (FieldsPlan::Mapped, Ok(value)) = (&self.plan.fields, HeaderValue::try_from(text)) {
-            self.fields.changed.insert(name.clone(), value);
+            self.changed.insert(name.clone(), value);
         }
     }
 }

@@ -153,7 +153,7 @@ pub(super) fn is_web_socket(fields: &HeaderMap) -> bool {
             .flat_map(|value| value.split(','));
         tokens.any(|token| token.trim().eq_ignore_ascii_case(wanted))
     };
-    fields.contains_key(header::UPGRADE) && asks(header::UPGRADE, "websocket") && asks(header::CONNECTION, "upgrade")
+    asks(header::UPGRADE, "websocket") && asks(header::CONNECTION, "upgrade")
 }
 
 /// `Connection: close, authorization` must not take the caller's credentials or our own fields off the request: only a

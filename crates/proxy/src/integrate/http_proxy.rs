@@ -24,7 +24,6 @@ use crate::{
     Rejection,
     live::LiveStage,
     record::{IntegrationRecord, Record},
-    trace_id::{self, TraceId},
 };
 
 /// How long an answer's body may make no progress.
@@ -83,22 +82,21 @@ impl<'o> Outgoing<'o> {
         } = message;
         let mapped = self.mapped_values(&headers, record);
         let target = target(proxy, plan, routed.parameters(), &mapped, received)?;
-        let trace = TraceId::continued(headers.get(&trace_id::HEADER), record.id, record.started);
-        if self.live.needs.trace_id {
-            record.kept.trace_id = Some(trace.as_str().to_owned());
-        }
         let facts = forward::Facts {
             stage: self.asked.located.stage(),
             live: self.live,
             record,
             peer: &peer,
-            trace: &trace,
             has_body: !body.is_empty(),
         };
-        let forward::Fields { mut changed, lines } = forward::fields(&headers, plan, &mapped, &facts)?;
-        let upgrade = headers::is_web_socket(&headers);
+        let mut fields = forward::fields(&headers, plan, &facts);
+        if self.live.needs.trace_id {
+            record.kept.trace_id = Some(fields.trace.as_str().to_owned());
+        }
+        fields.map(plan, &mapped)?;
+        let upgrade = fields.asks_upgrade && headers::is_web_socket(&headers);
         if let Some(protocol) = headers.get(header::UPGRADE).filter(|_| upgrade) {
-            changed.insert(header::UPGRADE, protocol.clone());
+            fields.changed.insert(header::UPGRADE, protocol.clone());
         }
         let method = proxy.method.map_or(method, |verb| {
             http::Method::from_bytes(verb.as_str().as_bytes()).unwrap_or_default()
@@ -108,8 +106,8 @@ impl<'o> Outgoing<'o> {
         Ok(Call {
             method,
             target,
-            headers: changed,
-            lines,
+            headers: fields.changed,
+            lines: fields.lines,
             host: None,
             body: body.into(),
             body_length,
