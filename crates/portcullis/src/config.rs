@@ -27,7 +27,7 @@ use portcullis_openapi::document::Located;
 pub(crate) use self::{
     access_log::{AccessLog, Destination, Format},
     api::{ACCOUNT, Api, REGION, is_account, is_region},
-    listener::Listener,
+    listener::{Listener, is_same as is_same_listener},
     stage::{Stage, Throttle, check_mount, check_stage_name, check_variable},
 };
 use self::{report::Report, section::Section};

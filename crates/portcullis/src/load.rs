@@ -27,6 +27,8 @@ use crate::{
 /// What was read.
 #[derive(Debug)]
 pub(crate) struct Loaded {
+    /// The configuration's file; `None` where it was made from arguments.
+    pub(crate) config_file: Option<PathBuf>,
     /// The configuration, as far as it is sound.
     pub(crate) config: Config,
     /// The document of each of its APIs, in their order; `None` where it cannot be read at all.
@@ -49,10 +51,20 @@ pub(crate) fn from_file(path: &Path) -> Result<Loaded, Failure> {
     let (config, findings) = config::read(&name, &text, directory);
     let mut sources = Sources::default();
     sources.keep(name, text);
-    Ok(load_documents(config, sources, findings))
+    let loaded = load_documents(config, sources, findings);
+    Ok(Loaded {
+        config_file: Some(path.to_owned()),
+        ..loaded
+    })
 }
 
 impl Loaded {
+    /// The files that it was read from: the configuration and its documents.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let documents = self.config.apis.iter().map(|api| api.document.value.clone());
+        self.config_file.iter().cloned().chain(documents).collect()
+    }
+
     /// Where a stage is configured; of any API when `api` is empty.
     pub(crate) fn stage_place(&self, api: &str, stage: &str) -> Place {
         let apis = self
@@ -83,6 +95,7 @@ fn load_documents(config: Config, mut sources: Sources, mut findings: Findings) 
         .map(|api| load_document(api, &mut sources, &mut findings))
         .collect();
     Loaded {
+        config_file: None,
         config,
         documents,
         sources,

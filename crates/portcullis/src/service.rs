@@ -4,6 +4,7 @@ mod bind;
 mod descriptors;
 mod metrics;
 mod readings;
+mod reload;
 
 use std::{
     num::NonZeroUsize,
@@ -15,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use self::bind::remedy as bind_remedy;
+pub(crate) use self::{
+    bind::remedy as bind_remedy,
+    reload::{Load, Reloader},
+};
 use portcullis_core::SystemClock;
 use portcullis_model::Snapshot;
 use portcullis_net::{
@@ -30,6 +34,8 @@ use crate::{config::Config, control_socket, data_dir::DataDir, failure::Failure,
 
 /// How long requests under way may take to their end once the gateway is told to stop.
 const GRACE: Duration = Duration::from_secs(30);
+/// How often the configuration and its documents are looked at for changes.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long the access log may take to be written behind the last answer.
 const LOG_WAIT: Duration = Duration::from_secs(2);
 
@@ -39,6 +45,8 @@ pub(crate) struct Service {
     metrics: Option<Server>,
     ready: Arc<AtomicBool>,
     fixtures: Arc<Fixtures>,
+    gateway: Arc<Gateway>,
+    reloader: Reloader,
     signals: Signals,
     _data_dir: Option<DataDir>,
 }
@@ -65,7 +73,7 @@ struct Signals {
 impl Service {
     /// Starts to serve a snapshot as the configuration says. The data directory is taken before a port is bound; all of
     /// what cannot be opened is reported at once.
-    pub(crate) fn start(config: &Config, snapshot: Snapshot) -> Result<Self, Failure> {
+    pub(crate) fn start(config: &Config, snapshot: Snapshot, reloader: Reloader) -> Result<Self, Failure> {
         let data_dir = config
             .data_dir
             .as_ref()
@@ -77,7 +85,7 @@ impl Service {
         let signals = Signals::catch().map_err(Failure::Start)?;
         let workers = workers(config);
         let fixtures = Arc::new(Fixtures::new(workers).map_err(Failure::Start)?);
-        let live = Live::open(snapshot, &fixtures).map_err(Failure::Live)?;
+        let live = Live::open(snapshot, &fixtures, None).map_err(Failure::Live)?;
         let trusted = config
             .listeners
             .iter()
@@ -120,6 +128,8 @@ impl Service {
             metrics,
             ready,
             fixtures,
+            gateway,
+            reloader,
             signals,
             _data_dir: data_dir,
         };
@@ -138,7 +148,7 @@ impl Service {
 
     /// Serves until the process is told to end.
     pub(crate) fn run(mut self) -> End {
-        self.signals.wait(&self.fixtures);
+        self.signals.wait(&self.fixtures, &self.gateway, &mut self.reloader);
         report::note(&format!(
             "ending: requests under way have {} s; a second signal cuts them off",
             GRACE.as_secs()
@@ -195,8 +205,9 @@ impl Signals {
         })
     }
 
-    /// Waits to be told to end. A hangup has the access logs opened again (logrotate).
-    fn wait(&mut self, fixtures: &Fixtures) {
+    /// Waits to be told to end. A hangup has the access logs opened again (logrotate) and everything loaded again; so has a
+    /// changed file, without the former.
+    fn wait(&mut self, fixtures: &Fixtures, gateway: &Gateway, reloader: &mut Reloader) {
         let Self {
             runtime,
             interrupt,
@@ -204,11 +215,20 @@ impl Signals {
             hangup,
         } = self;
         runtime.block_on(async {
+            let mut look = tokio::time::interval(LOOK_EVERY);
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => return,
                     _ = terminate.recv() => return,
-                    _ = hangup.recv() => fixtures.logs().iter().for_each(|log| log.reopen()),
+                    _ = hangup.recv() => {
+                        fixtures.logs().iter().for_each(|log| log.reopen());
+                        reloader.reload(gateway, fixtures);
+                    }
+                    _ = look.tick() => {
+                        if reloader.is_due() {
+                            reloader.reload(gateway, fixtures);
+                        }
+                    }
                 }
             }
         });

@@ -19,6 +19,7 @@ use portcullis_net::{
 use crate::{
     Observer, Rejection,
     answer::{self, Quotable},
+    integrate::Message,
     live::Live,
     pipeline,
     record::{Kept, Record},
@@ -95,13 +96,15 @@ impl Worker {
     }
 
     /// Answers a request while `observer` watches it pass the steps.
-    pub async fn answer<O: Observer>(
+    ///
+    /// Not an `async fn`, whose future holds its arguments twice: the parts of the request are moved into it once, and what is
+    /// awaited in it borrows them.
+    pub fn answer<O: Observer>(
         &self,
         request: Request<RequestBody>,
         peer: Peer,
         observer: &mut O,
-    ) -> (Response<Body>, Box<Record>) {
-        let uri = request.uri().clone();
+    ) -> impl Future<Output = (Response<Body>, Box<Record>)> + Send {
         let mut record = self.record(request.method().clone(), request.version(), &peer);
         let trusted = self.gateway.trusted_proxies.get(peer.listener);
         if let Some(trusted) = trusted.filter(|trusted| trusted.contains(peer.address)) {
@@ -109,21 +112,31 @@ impl Worker {
             record.source = trusted.client_address(peer.address, forwarded_for.iter());
         }
         let customized = self.quoted_headers(&record, &request);
-        let result = pipeline::proceed(self, &mut record, &uri, request, peer, observer).await;
-        let response = match result {
-            Ok(mut response) => {
-                answer::identify(&record, response.headers_mut());
-                response
-            }
-            Err(rejection) => {
-                observer.refused(rejection.facts().step, format_args!("{}", rejection.log_text()));
-                record.rejection = Some(rejection.clone());
-                let quotable = customized.as_ref().map(|headers| Quotable { uri: &uri, headers });
-                answer::refuse(&record, &rejection, quotable)
-            }
+        let (parts, body) = request.into_parts();
+        let uri = parts.uri;
+        let mut message = Message {
+            method: parts.method,
+            headers: parts.headers,
+            body,
+            peer,
         };
-        record.status = response.status().as_u16();
-        (response, record)
+        async move {
+            let result = pipeline::proceed(self, &mut record, &uri, &mut message, observer).await;
+            let response = match result {
+                Ok(mut response) => {
+                    answer::identify(&record, response.headers_mut());
+                    response
+                }
+                Err(rejection) => {
+                    observer.refused(rejection.facts().step, format_args!("{}", rejection.log_text()));
+                    record.rejection = Some(rejection.clone());
+                    let quotable = customized.as_ref().map(|headers| Quotable { uri: &uri, headers });
+                    answer::refuse(&record, &rejection, quotable)
+                }
+            };
+            record.status = response.status().as_u16();
+            (response, record)
+        }
     }
 
     /// Nanoseconds since the gateway's start, for throttles.
@@ -163,8 +176,14 @@ impl Worker {
 impl Handler for Worker {
     type Receipt = Box<Record>;
 
-    async fn call(&self, request: Request<RequestBody>, peer: &Peer) -> (Response<Body>, Box<Record>) {
-        self.answer(request, *peer, &mut ()).await
+    fn call(
+        &self,
+        request: Request<RequestBody>,
+        peer: &Peer,
+    ) -> impl Future<Output = (Response<Body>, Box<Record>)> + Send {
+        // Nothing is allocated or leaked: nobody has no size.
+        let nobody: &'static mut () = Box::leak(Box::new(()));
+        self.answer(request, *peer, nobody)
     }
 
     fn refuse(&self, fault: Fault, peer: &Peer) -> (Response<Body>, Box<Record>) {

@@ -65,7 +65,7 @@ pub(crate) struct Message {
 /// Answers an admitted request.
 pub(crate) async fn integrate(
     admitted: Admitted<'_, '_>,
-    message: Message,
+    message: &mut Message,
     client: &Client,
     live: &Live,
     record: &mut Record,

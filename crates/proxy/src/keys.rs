@@ -115,7 +115,8 @@ impl KeyRing {
         Ok(load_key_set(&self.source)?.is_some_and(|keys| self.replace(keys)))
     }
 
-    fn is_remote(&self) -> bool {
+    /// Whether they are fetched.
+    pub(crate) fn is_remote(&self) -> bool {
         match self.source {
             KeySource::Secrets { .. } | KeySource::JwksFile(_) => false,
             KeySource::JwksUrl(_) | KeySource::Discovery(_) => true,

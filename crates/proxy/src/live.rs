@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use portcullis_model::{
     Snapshot,
-    snapshot::{Authorizer, Grants, LogDestination, Stage},
+    snapshot::{Authorizer, Grants, LogDestination, OriginSpec, Stage},
 };
 use portcullis_net::upstream::Origin;
 use portcullis_telemetry::{
@@ -142,14 +142,15 @@ impl Fixtures {
 // === impl Live ===
 
 impl Live {
-    /// Makes a snapshot ready: opens its logs, reads its keys, resolves its origins' roots. All errors at once.
-    pub fn open(snapshot: Snapshot, fixtures: &Fixtures) -> Result<Arc<Self>, Vec<LiveError>> {
+    /// Makes a snapshot ready: opens its logs, reads its keys, resolves its origins' roots. All errors at once. Origins that
+    /// `previous` had are taken over with the connections that are kept to them.
+    pub fn open(snapshot: Snapshot, fixtures: &Fixtures, previous: Option<&Self>) -> Result<Arc<Self>, Vec<LiveError>> {
         let mut errors = Vec::new();
-        let mut rings = Rings::default();
+        let mut kept = Kept::of(previous);
         let stages: Vec<_> = snapshot
             .stages
             .iter()
-            .map(|stage| LiveStage::open(stage, fixtures, &mut rings, &mut errors))
+            .map(|stage| LiveStage::open(stage, fixtures, &mut kept, &mut errors))
             .collect();
         let nowhere = fixtures.metrics.route(RouteKey {
             api: "-".into(),
@@ -166,6 +167,11 @@ impl Live {
             quotes_requests,
             nowhere,
         }))
+    }
+
+    /// What is served.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
     /// Forgets every token that an authoriser remembers.
@@ -194,29 +200,62 @@ impl Live {
     }
 }
 
-/// Key rings by source, so that two authorisers with the same keys share them.
+/// What stages share, and what a new snapshot takes over from the one before it.
 #[derive(Default)]
-struct Rings(Vec<Arc<KeyRing>>);
+struct Kept {
+    /// By source, so that two authorisers with the same keys share them.
+    rings: Vec<Arc<KeyRing>>,
+    /// With their specifications; a pool of connections hangs on each.
+    origins: Vec<(OriginSpec, Arc<Origin>)>,
+}
 
-impl Rings {
+impl Kept {
+    /// Fetched keys stay; keys from files and the environment are read again. Origins stay, but for those whose roots come
+    /// from a file that may have changed.
+    fn of(previous: Option<&Live>) -> Self {
+        let mut kept = Self::default();
+        let Some(previous) = previous else { return kept };
+        for (stage, live) in previous.snapshot.stages.iter().zip(&previous.stages) {
+            let rings = live.authorizers.iter().map(AuthorizerState::keys);
+            kept.rings.extend(rings.filter(|ring| ring.is_remote()).cloned());
+            let origins = stage
+                .origins
+                .iter()
+                .zip(&live.origins)
+                .filter(|(spec, _)| spec.roots.is_none());
+            kept.origins
+                .extend(origins.map(|(spec, origin)| (spec.clone(), Arc::clone(origin))));
+        }
+        kept
+    }
+
     fn ring(&mut self, authorizer: &Authorizer, fixtures: &Fixtures) -> Result<Arc<KeyRing>, FileError> {
-        if let Some(ring) = self.0.iter().find(|ring| *ring.source() == authorizer.keys) {
+        if let Some(ring) = self.rings.iter().find(|ring| *ring.source() == authorizer.keys) {
             return Ok(Arc::clone(ring));
         }
         let ring = KeyRing::open(authorizer.keys.clone())?;
         fixtures.watch.ring(&ring);
-        self.0.push(Arc::clone(&ring));
+        self.rings.push(Arc::clone(&ring));
         Ok(ring)
+    }
+
+    fn origin(&mut self, spec: &OriginSpec) -> Result<Arc<Origin>, OriginUnusable> {
+        if let Some((_, origin)) = self.origins.iter().find(|(known, _)| known == spec) {
+            return Ok(Arc::clone(origin));
+        }
+        let origin = origins::origin(spec)?;
+        self.origins.push((spec.clone(), Arc::clone(&origin)));
+        Ok(origin)
     }
 }
 
 // === impl LiveStage ===
 
 impl LiveStage {
-    fn open(stage: &Stage, fixtures: &Fixtures, rings: &mut Rings, errors: &mut Vec<LiveError>) -> Self {
+    fn open(stage: &Stage, fixtures: &Fixtures, kept: &mut Kept, errors: &mut Vec<LiveError>) -> Self {
         let mut authorizers = Vec::new();
         for authorizer in &stage.authorizers {
-            match authorizer_state(authorizer, fixtures, rings) {
+            match authorizer_state(authorizer, fixtures, kept) {
                 Ok(state) => authorizers.push(state),
                 Err(error) => errors.push(LiveError::Keys {
                     authorizer: authorizer.name.to_string(),
@@ -226,7 +265,7 @@ impl LiveStage {
         }
         let mut origins = Vec::new();
         for spec in &stage.origins {
-            match origins::origin(spec) {
+            match kept.origin(spec) {
                 Ok(origin) => origins.push(origin),
                 Err(error) => errors.push(LiveError::Origin {
                     stage: stage.name.to_string(),
@@ -289,9 +328,9 @@ impl Needs {
 fn authorizer_state(
     authorizer: &Authorizer,
     fixtures: &Fixtures,
-    rings: &mut Rings,
+    kept: &mut Kept,
 ) -> Result<AuthorizerState, FileError> {
-    let ring = rings.ring(authorizer, fixtures)?;
+    let ring = kept.ring(authorizer, fixtures)?;
     let deny_list = match &authorizer.grants {
         Grants::Policy(grants) => grants.deny_list.clone().map(DenyList::open).transpose()?,
         Grants::Scopes => None,

@@ -1,11 +1,8 @@
 //! The request, top to bottom. In a financial gateway the order of steps is a security property, so it is one function.
 
-use http::{Method, Request, Response, Uri, request::Parts};
+use http::{Method, Response, Uri};
 use portcullis_model::snapshot::Protection;
-use portcullis_net::{
-    Body,
-    server::{Peer, RequestBody},
-};
+use portcullis_net::Body;
 use portcullis_policy::{DecidedBy, Permit, Side};
 
 use crate::{
@@ -26,21 +23,22 @@ pub(crate) async fn proceed<O: Observer>(
     worker: &Worker,
     record: &mut Record,
     uri: &Uri,
-    request: Request<RequestBody>,
-    peer: Peer,
+    message: &mut Message,
     observer: &mut O,
 ) -> Result<Response<Body>, Rejection> {
     let live = std::sync::Arc::clone(&record.live);
-    let (Parts { method, headers, .. }, body) = request.into_parts();
+    let Message {
+        method, headers, body, ..
+    } = &*message;
 
-    let received = receive::receive(&method, uri, &headers, body.length())?;
+    let received = receive::receive(method, uri, headers, body.length())?;
     observer.passed(
         Step::Receive,
         format_args!("{method} {}", received.path().as_received()),
     );
 
-    let located = locate::locate(&live.snapshot, &received, receive::host(uri, &headers))?;
-    record.enter_stage(located.index(), uri, &headers);
+    let located = locate::locate(&live.snapshot, &received, receive::host(uri, headers))?;
+    record.enter_stage(located.index(), uri, headers);
     observer.passed(
         Step::Locate,
         format_args!("API {}, stage {}", located.stage().api, located.stage().name),
@@ -51,7 +49,7 @@ pub(crate) async fn proceed<O: Observer>(
     observer.passed(Step::Route, format_args!("{}{}", routed.route().key, Values(&routed)));
 
     let circumstances = Circumstances {
-        headers: &headers,
+        headers,
         source: record.source,
         secure: record.secure,
         now: record.started,
@@ -60,7 +58,7 @@ pub(crate) async fn proceed<O: Observer>(
     observer.passed(Step::ResourcePolicy, format_args!("{}", resource_policy(&located)));
 
     let credentials = Credentials {
-        headers: &headers,
+        headers,
         query: received.query(),
         source: record.source,
         now: record.started,
@@ -82,12 +80,6 @@ pub(crate) async fn proceed<O: Observer>(
         format_args!("within {}/s, burst {}", rate.rate_per_s(), rate.burst()),
     );
 
-    let message = Message {
-        method,
-        headers,
-        body,
-        peer,
-    };
     let admitted = Admitted {
         received,
         located,

@@ -108,7 +108,7 @@ fn look_at_files(loaded: &mut Loaded, mut snapshot: Snapshot) -> Result<(), Fail
         }
     }
     let fixtures = Fixtures::new(1).map_err(Failure::Start)?;
-    for error in Live::open(snapshot, &fixtures).err().unwrap_or_default() {
+    for error in Live::open(snapshot, &fixtures, None).err().unwrap_or_default() {
         let message = error.to_string();
         match error {
             LiveError::AccessLog { .. } => {} // none is opened

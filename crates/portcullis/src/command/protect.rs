@@ -9,7 +9,7 @@ use std::{
 use http::HeaderName;
 use portcullis_core::{Clock, Secret, SecretRef, SystemClock, secret::SecretRefError};
 use portcullis_jose::{Algorithm, SecretEncoding, SigningKey, issue};
-use portcullis_openapi::document::{ApiKind, Located};
+use portcullis_openapi::document::ApiKind;
 use portcullis_proxy::keys::read_secret;
 use portcullis_template::uri::{OriginUri, Scheme};
 use serde_json::json;
@@ -86,16 +86,15 @@ pub(super) fn run(args: &Protect) -> Result<Exit, Failure> {
     let config = write_files(&args.directory, &protection)?;
     warn_if_unreachable(&uri);
 
-    let mut loaded = load::from_file(&config)?;
-    if let Some(address) = args.listen {
-        for listener in loaded.config.listeners.iter_mut().take(1) {
-            listener.address = Located {
-                value: address,
-                ..listener.address.clone()
-            };
+    let listen = args.listen;
+    let load = move || {
+        let mut loaded = load::from_file(&config)?;
+        if let (Some(address), Some(listener)) = (listen, loaded.config.listeners.first_mut()) {
+            listener.address.value = address;
         }
-    }
-    let service = serve::start(loaded)?;
+        Ok(loaded)
+    };
+    let service = serve::start(Box::new(load))?;
     explain(&service.url(), &protection, &token(&secret, encoding, &protection)?);
     Ok(serve::end(service.run()))
 }

@@ -8,7 +8,7 @@ use crate::{
     load::{Loaded, Mounting, Serving, Source},
     process_log::ProcessLog,
     report::{self, Form},
-    service::{End, Service},
+    service::{End, Load, Reloader, Service},
 };
 
 pub(super) const HELP: &str = "\
@@ -22,7 +22,9 @@ Nothing is served while there is an error in a document or the configuration: al
 it says `listening on http://…` on standard error for each listener; the access log goes to standard output.
 
 SIGINT and SIGTERM end it when the requests under way are answered, within 30 s; a second one ends it at once. SIGHUP \
-has access logs opened again.";
+has access logs opened again and everything loaded again, and so has a change of the configuration or a document: no \
+request is dropped, and a bad change is reported while the old goes on. Listeners, workers, metrics and data_dir change \
+with the next start.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
@@ -52,16 +54,22 @@ pub(super) fn run(args: &Serve) -> Result<Exit, Failure> {
         metrics: args.metrics_listen,
         access_log: args.access_log.clone(),
     };
-    let mut loaded = args.source.load_served(Mounting::Root, &serving)?;
-    if args.workers.is_some() {
-        loaded.config.workers = args.workers;
-    }
-    Ok(end(start(loaded)?.run()))
+    let (source, workers) = (args.source.clone(), args.workers);
+    let load = move || {
+        let mut loaded = source.load_served(Mounting::Root, &serving)?;
+        if workers.is_some() {
+            loaded.config.workers = workers;
+        }
+        Ok(loaded)
+    };
+    Ok(end(start(Box::new(load))?.run()))
 }
 
-/// Starts what was loaded, or prints everything that is wrong with it.
-pub(super) fn start(mut loaded: Loaded) -> Result<Service, Failure> {
+/// Loads and starts, or prints everything that is wrong with it. The same is loaded again when its files change.
+pub(super) fn start(load: Load) -> Result<Service, Failure> {
+    let mut loaded = load()?;
     let snapshot = loaded.compile(None);
+    let files = loaded.files();
     let Loaded {
         config,
         sources,
@@ -69,7 +77,8 @@ pub(super) fn start(mut loaded: Loaded) -> Result<Service, Failure> {
         ..
     } = loaded;
     report::print(findings, &sources, Form::Text);
-    Service::start(&config, snapshot.ok_or(Failure::Findings)?)
+    let reloader = Reloader::new(load, config.clone(), &files);
+    Service::start(&config, snapshot.ok_or(Failure::Findings)?, reloader)
 }
 
 /// How a command ends that served.

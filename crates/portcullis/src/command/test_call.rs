@@ -130,7 +130,7 @@ pub(super) fn run(args: &TestCall) -> Result<Exit, Failure> {
     };
 
     let fixtures = Fixtures::new(1).map_err(Failure::Start)?;
-    let live = Live::open(snapshot, &fixtures).map_err(Failure::Live)?;
+    let live = Live::open(snapshot, &fixtures, None).map_err(Failure::Live)?;
     let gateway = Gateway::new(live, Arc::new(SystemClock), Vec::new());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -54,6 +54,19 @@ impl Listener {
     }
 }
 
+/// Whether two listeners do the same, wherever they are written.
+pub(crate) fn is_same(one: &Listener, other: &Listener) -> bool {
+    let Located { place, .. } = &one.address;
+    let moved = Located {
+        place: place.clone(),
+        ..other.address.clone()
+    };
+    *one == Listener {
+        address: moved,
+        ..other.clone()
+    }
+}
+
 pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
     let address = section.required("address", |key| section.address(key));
     let count = |key| {

@@ -27,7 +27,7 @@ const CONFIG: &str = "portcullis.toml";
 pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// Which APIs a command is about.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Source {
     /// An API document (OpenAPI 3.0, 3.1 or Swagger 2.0; YAML or JSON), or several as PATH=DOCUMENT.
     #[arg(value_name = "DOCUMENT")]

@@ -26,7 +26,6 @@ pub(super) fn register(
     connections(fixtures, server)?;
     pools(fixtures, upstreams)?;
 
-    let logs = || fixtures.logs();
     for (name, help, read) in [
         (
             "portcullis_access_log_lines",
@@ -44,8 +43,10 @@ pub(super) fn register(
             AccessLogReading::Errors,
         ),
     ] {
-        let logs = logs();
-        metrics.counter(name, help, &[], move || logs.iter().map(|log| read.of(log)).sum())?;
+        // Not the fixtures themselves: they hold the metrics that hold this.
+        let fixtures = Arc::downgrade(fixtures);
+        let logs = move || fixtures.upgrade().map(|fixtures| fixtures.logs()).unwrap_or_default();
+        metrics.counter(name, help, &[], move || logs().iter().map(|log| read.of(log)).sum())?;
     }
     let gateway = Arc::clone(gateway);
     let remembered = move || gateway.live().tokens_remembered() as f64;

@@ -5,6 +5,7 @@ mod check;
 mod flush;
 mod policy;
 mod protect;
+mod reload;
 mod routes;
 mod secret;
 mod serve;

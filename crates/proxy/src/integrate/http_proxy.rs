@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    mem,
     time::{Duration, Instant},
 };
 
@@ -10,6 +11,7 @@ use portcullis_core::Verb;
 use portcullis_model::snapshot::{HttpProxy, Stage};
 use portcullis_net::{
     Body, BodyError,
+    server::RequestBody,
     upstream::{Answer, Call, Client, RetryRule, UpstreamError},
 };
 use portcullis_template::mapping::{Mapping, ResponseMapping, ResponseSource, ResponseTarget, Source, Target};
@@ -33,7 +35,7 @@ const BODY_IDLE: Duration = Duration::from_secs(30);
 pub(super) async fn call(
     proxy: &HttpProxy,
     asked: Asked<'_>,
-    message: Message,
+    message: &mut Message,
     client: &Client,
     live: &LiveStage,
     record: &mut Record,
@@ -71,7 +73,7 @@ struct Outgoing<'o> {
 }
 
 impl<'o> Outgoing<'o> {
-    fn call(self, message: Message, record: &mut Record) -> Result<Call, Rejection> {
+    fn call(self, message: &mut Message, record: &mut Record) -> Result<Call, Rejection> {
         let Self { proxy, plan, .. } = self;
         let Asked { received, routed, .. } = self.asked;
         let Message {
@@ -80,13 +82,14 @@ impl<'o> Outgoing<'o> {
             body,
             peer,
         } = message;
+        let (headers, body) = (mem::take(headers), mem::replace(body, RequestBody::empty()));
         let mapped = self.mapped_values(&headers, record);
         let target = target(proxy, plan, routed.parameters(), &mapped, received)?;
         let facts = forward::Facts {
             stage: self.asked.located.stage(),
             live: self.live,
             record,
-            peer: &peer,
+            peer,
             has_body: !body.is_empty(),
         };
         let mut fields = forward::fields(&headers, plan, &facts);
@@ -98,9 +101,10 @@ impl<'o> Outgoing<'o> {
         if let Some(protocol) = headers.get(header::UPGRADE).filter(|_| upgrade) {
             fields.changed.insert(header::UPGRADE, protocol.clone());
         }
-        let method = proxy.method.map_or(method, |verb| {
-            http::Method::from_bytes(verb.as_str().as_bytes()).unwrap_or_default()
-        });
+        let method = proxy.method.map_or_else(
+            || mem::take(method),
+            |verb| http::Method::from_bytes(verb.as_str().as_bytes()).unwrap_or_default(),
+        );
         let is_safe = Verb::parse(method.as_str()).is_some_and(Verb::is_idempotent);
         let body_length = body.length();
         Ok(Call {

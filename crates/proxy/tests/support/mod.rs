@@ -104,7 +104,7 @@ pub fn serve(kind: ApiKind, document: &str, stages: Vec<StageSpec>) -> Bench {
     let (snapshot, findings) = compile(&[source], None);
     assert!(!findings.has_errors(), "{}", text(&findings));
     let fixtures = Fixtures::new(1).unwrap();
-    let live = Live::open(snapshot.unwrap(), &fixtures).unwrap();
+    let live = Live::open(snapshot.unwrap(), &fixtures, None).unwrap();
     let clock = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(NOW)));
     let trusted = TrustedProxies::new(vec!["192.0.2.0/24".parse().unwrap()]);
     let gateway = Gateway::new(live, clock.clone(), vec![trusted]);

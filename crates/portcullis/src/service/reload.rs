@@ -1,0 +1,134 @@
+//! Changes without a dropped request: what was loaded is loaded again, compiled and put in force; a bad change is reported
+//! and the old one goes on.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use portcullis_openapi::document::Located;
+use portcullis_proxy::{Fixtures, Gateway, Live};
+
+use crate::{
+    config::{Config, is_same_listener},
+    failure::Failure,
+    load::Loaded,
+    report::{self, Form},
+};
+
+/// Reads everything that is served once more.
+pub(crate) type Load = Box<dyn Fn() -> Result<Loaded, Failure>>;
+
+/// What is served, and how to load it again.
+pub(crate) struct Reloader {
+    load: Load,
+    running: Config,
+    /// The files that were read, as they were when they were read.
+    read: Stamps,
+    /// The files as they were when they were last looked at and had changed.
+    changing: Option<Stamps>,
+}
+
+/// Files by name, with what tells a change.
+type Stamps = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
+
+// === impl Reloader ===
+
+impl Reloader {
+    /// For a configuration that is in force.
+    pub(crate) fn new(load: Load, running: Config, files: &[PathBuf]) -> Self {
+        Self {
+            load,
+            running,
+            read: stamps(files),
+            changing: None,
+        }
+    }
+
+    /// Whether files have changed and are at rest again: an editor or a deployment may write them in several steps.
+    pub(crate) fn is_due(&mut self) -> bool {
+        let files: Vec<_> = self.read.keys().cloned().collect();
+        let now = stamps(&files);
+        if now == self.read {
+            self.changing = None;
+            return false;
+        }
+        let is_at_rest = self.changing.as_ref() == Some(&now);
+        self.changing = Some(now);
+        is_at_rest
+    }
+
+    /// Loads everything again and puts it in force, or says why not.
+    pub(crate) fn reload(&mut self, gateway: &Gateway, fixtures: &Fixtures) {
+        self.changing = None;
+        let files: Vec<_> = self.read.keys().cloned().collect();
+        // Stamped before it is read: what changes meanwhile is read once more.
+        self.read = stamps(&files);
+        match self.replace(gateway, fixtures) {
+            Ok(stages) => report::note(&format!("reloaded: {} served", report::count(stages, "stage"))),
+            Err(failure) => report::note(&format!("error: {failure}\n    what was served before goes on")),
+        }
+    }
+
+    fn replace(&mut self, gateway: &Gateway, fixtures: &Fixtures) -> Result<usize, Failure> {
+        let mut loaded = (self.load)()?;
+        let previous = gateway.live();
+        let snapshot = loaded.compile(Some(previous.snapshot()));
+        let files = loaded.files();
+        let Loaded {
+            config,
+            sources,
+            findings,
+            ..
+        } = loaded;
+        report::print(findings, &sources, Form::Text);
+        for file in &files {
+            // Also after an error: a document that is named now is watched from now on.
+            self.read.entry(file.clone()).or_insert_with(|| stamp(file));
+        }
+        let live = Live::open(snapshot.ok_or(Failure::Findings)?, fixtures, Some(&previous)).map_err(Failure::Live)?;
+        let stages = live.snapshot().stages.len();
+        if !same_process(&self.running, &config) {
+            report::note("warning: listeners, workers, metrics and data_dir stay as they are until the next start");
+        }
+        gateway.publish(Arc::clone(&live));
+        self.read.retain(|file, _| files.contains(file));
+        Ok(stages)
+    }
+}
+
+/// Whether what belongs to the process, and not to its APIs, is the same.
+fn same_process(one: &Config, other: &Config) -> bool {
+    let Config {
+        data_dir,
+        workers,
+        listeners,
+        apis: _,
+        metrics,
+    } = one;
+    value(data_dir) == value(&other.data_dir)
+        && *workers == other.workers
+        && value(metrics) == value(&other.metrics)
+        && listeners.len() == other.listeners.len()
+        && listeners
+            .iter()
+            .zip(&other.listeners)
+            .all(|(one, other)| is_same_listener(one, other))
+}
+
+fn value<T>(located: &Option<Located<T>>) -> Option<&T> {
+    located.as_ref().map(|located| &located.value)
+}
+
+fn stamps(files: &[PathBuf]) -> Stamps {
+    files.iter().map(|file| (file.clone(), stamp(file))).collect()
+}
+
+/// `None` while it is not there.
+fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
