@@ -24,6 +24,9 @@ const LINE_BYTES_MAX: u64 = 17 * 1024;
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long to wait after a failure.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// What a gateway is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -48,6 +51,7 @@ pub(crate) fn listen(data_dir: &Path, gateway: Arc<Gateway>) -> io::Result<()> {
             let answered = stream.and_then(|stream| answer(stream, &gateway));
             if let Err(error) = answered {
                 tracing::warn!(%error, "an order could not be answered");
+                thread::sleep(PAUSE); // accepting may fail for a while, for want of a descriptor
             }
         }
     })?;

@@ -39,7 +39,7 @@ pub enum Rejection {
     HeadTimeout,
     /// The header fields are too large or too many.
     HeadersTooLarge,
-    /// The origin answered what is not HTTP, or broke off its answer's head.
+    /// The head of the origin's answer is not well-formed HTTP.
     IntegrationMalformed,
     /// The origin did not answer in time.
     IntegrationTimeout,

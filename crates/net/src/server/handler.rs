@@ -66,7 +66,7 @@ pub enum Fault {
     /// Where its body ends is not certain (400).
     #[error(transparent)]
     Framing(#[from] FramingFault),
-    /// It is malformed or too large (400, 414, 431, 505).
+    /// It is malformed or too large (400, 414, 431).
     #[error(transparent)]
     Head(#[from] HeadFault),
     /// It began but did not end in time (408).
