@@ -49,7 +49,8 @@ impl FieldLines {
         self.0.is_empty()
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    /// The lines, each with its line break.
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }

@@ -220,3 +220,57 @@ fn decimal(number: u16, digits: &mut [u8; 5]) -> &str {
     }
     std::str::from_utf8(&digits[at..]).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of the caller's `user-agent: curl` and `accept: x`, and of the gateway's own port.
+    fn check(mapped: &[&'static str], is_constant: bool, expected_lines: &str, expected_changed: &[(&str, &str)]) {
+        let plan = Plan {
+            mapped: mapped.iter().map(|name| HeaderName::from_static(name)).collect(),
+            fields: match is_constant {
+                true => FieldsPlan::Constant(FieldLines::default()),
+                false => FieldsPlan::Mapped,
+            },
+            ..Plan::default()
+        };
+        let mut writer = Writer {
+            plan: &plan,
+            changed: HeaderMap::new(),
+            lines: FieldLines::default(),
+        };
+        writer.pass(&header::USER_AGENT, &HeaderValue::from_static("curl"));
+        writer.pass(&header::ACCEPT, &HeaderValue::from_static("x"));
+        writer.own(&FORWARDED_PORT, "443");
+        writer.own(&API_ID, "not a value\n");
+        let lines = String::from_utf8(writer.lines.as_bytes().to_vec()).unwrap();
+        assert_eq!(lines, expected_lines, "{mapped:?} {is_constant}");
+        let changed: Vec<_> = writer.changed.iter().collect();
+        let changed: Vec<_> = changed
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(changed, expected_changed, "{mapped:?} {is_constant}");
+    }
+
+    #[test]
+    fn a_field_is_passed_on_added_or_left_to_its_mapping() {
+        let all = "user-agent: curl\r\naccept: x\r\nx-forwarded-port: 443\r\n";
+        check(&[], true, all, &[]);
+        check(&[], false, all, &[]);
+        let others = "accept: x\r\nx-forwarded-port: 443\r\n";
+        check(&["user-agent"], true, others, &[]);
+        check(&["user-agent"], false, others, &[("user-agent", "curl")]);
+        let others = "user-agent: curl\r\naccept: x\r\n";
+        check(&["x-forwarded-port"], true, others, &[]);
+        check(&["x-forwarded-port"], false, others, &[("x-forwarded-port", "443")]);
+    }
+
+    #[test]
+    fn ports() {
+        for port in [0, 9, 80, 443, 8_080, 65_535] {
+            assert_eq!(decimal(port, &mut [0; 5]), port.to_string());
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What of an `http_proxy` integration's mappings can be settled before any request comes.
 
+use std::collections::BTreeMap;
+
 use http::{HeaderName, HeaderValue};
 use portcullis_core::RequestPath;
 use portcullis_model::snapshot::{HttpProxy, Integration, Route, Stage};
@@ -53,7 +55,7 @@ impl Plan {
             }
         }
         Self {
-            fields: constant_lines(proxy, stage).map_or(FieldsPlan::Mapped, FieldsPlan::Constant),
+            fields: constant_lines(proxy, &stage.variables).map_or(FieldsPlan::Mapped, FieldsPlan::Constant),
             path: behind(proxy).unwrap_or(PathPlan::Mapped),
             mapped,
         }
@@ -66,7 +68,7 @@ impl Plan {
 }
 
 /// Every mapped header field, if all of them are constants that overwrite, each another field.
-fn constant_lines(proxy: &HttpProxy, stage: &Stage) -> Option<FieldLines> {
+fn constant_lines(proxy: &HttpProxy, variables: &BTreeMap<String, String>) -> Option<FieldLines> {
     let mut lines = FieldLines::default();
     let mut names = Vec::new();
     for Mapping { action, target, value } in &proxy.mappings {
@@ -75,7 +77,7 @@ fn constant_lines(proxy: &HttpProxy, stage: &Stage) -> Option<FieldLines> {
             return None;
         }
         let name = HeaderName::try_from(&**name).ok()?;
-        let parts: Option<Vec<&str>> = value.iter().map(|source| constant(source, stage)).collect();
+        let parts: Option<Vec<&str>> = value.iter().map(|source| constant(source, variables)).collect();
         let value = HeaderValue::try_from(parts?.concat()).ok()?;
         if names.contains(&name) {
             return None;
@@ -87,10 +89,10 @@ fn constant_lines(proxy: &HttpProxy, stage: &Stage) -> Option<FieldLines> {
 }
 
 /// `None` also for a stage variable that is not set: the caller's field stays then.
-fn constant<'s>(source: &'s Source, stage: &'s Stage) -> Option<&'s str> {
+fn constant<'s>(source: &'s Source, variables: &'s BTreeMap<String, String>) -> Option<&'s str> {
     match source {
         Source::Literal(text) => Some(text),
-        Source::StageVariable(name) => stage.variables.get(&**name).map(String::as_str),
+        Source::StageVariable(name) => variables.get(&**name).map(String::as_str),
         Source::Context(_)
         | Source::Header(_)
         | Source::HeaderAll(_)
@@ -131,4 +133,100 @@ fn behind(proxy: &HttpProxy) -> Option<PathPlan> {
         prefix: prefix.into(),
         parameter: source.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use portcullis_template::{mapping, uri::OriginUri};
+
+    use super::*;
+
+    fn proxy(uri: &str, mappings: &[(&str, &str)]) -> HttpProxy {
+        HttpProxy {
+            origin: 0,
+            method: None,
+            uri: OriginUri::parse(uri).unwrap(),
+            mappings: mappings
+                .iter()
+                .map(|(target, source)| mapping::parse_rest_request(target, source).unwrap())
+                .collect(),
+            response_mappings: Vec::new(),
+            timeout: Duration::from_secs(1),
+        }
+    }
+
+    const PROXY: (&str, &str) = ("integration.request.path.proxy", "method.request.path.proxy");
+
+    #[test]
+    fn a_path_is_settled_where_nothing_can_make_another_of_it() {
+        let check = |uri: &str, mappings: &[(&str, &str)], expected: Option<(&str, &str)>| {
+            let plan = behind(&proxy(uri, mappings));
+            let settled = match &plan {
+                Some(PathPlan::Behind { prefix, parameter }) => Some((&**prefix, &**parameter)),
+                Some(PathPlan::Mapped) | None => None,
+            };
+            assert_eq!(settled, expected, "{uri} {mappings:?}");
+        };
+        check("http://a/{proxy}", &[PROXY], Some(("/", "proxy")));
+        check("http://a/{proxy}", &[], Some(("/", "proxy")));
+        check("http://a/v1/x/{proxy}", &[PROXY], Some(("/v1/x/", "proxy")));
+        let other = ("integration.request.path.proxy", "method.request.path.id");
+        check("http://a/{proxy}", &[other], Some(("/", "id")));
+        let unused = ("integration.request.path.unused", "method.request.header.x");
+        check("http://a/{proxy}", &[PROXY, unused], Some(("/", "proxy")));
+        let header = ("integration.request.header.x", "method.request.header.y");
+        check("http://a/{proxy}", &[PROXY, header], Some(("/", "proxy")));
+        // The parameter is not all of a segment, not at the end, or not alone.
+        check("http://a/.{proxy}", &[PROXY], None);
+        check("http://a/{proxy}.json", &[PROXY], None);
+        check("http://a/{proxy}/x", &[PROXY], None);
+        check("http://a/{id}/{proxy}", &[PROXY], None);
+        check("http://a/", &[], None);
+        // The document's own path would be refused: as a request it is, each time.
+        check("http://a/../{proxy}", &[PROXY], None);
+        // The query is not the caller's alone.
+        check("http://a/{proxy}?x=1", &[PROXY], None);
+        let query = ("integration.request.querystring.q", "'1'");
+        check("http://a/{proxy}", &[PROXY, query], None);
+        // The value is not a part of the caller's path.
+        for source in [
+            "method.request.header.x",
+            "method.request.querystring.x",
+            "'x'",
+            "context.requestId",
+        ] {
+            check("http://a/{proxy}", &[("integration.request.path.proxy", source)], None);
+        }
+        check("http://a/{proxy}", &[PROXY, PROXY], None);
+    }
+
+    #[test]
+    fn fields_are_settled_where_all_are_constants() {
+        let variables = BTreeMap::from([
+            ("key".to_owned(), "k-1".to_owned()),
+            ("bad".to_owned(), "a\nb".to_owned()),
+        ]);
+        let check = |mappings: &[(&str, &str)], expected: Option<&str>| {
+            let lines = constant_lines(&proxy("http://a/", mappings), &variables);
+            let written = lines.as_ref().map(FieldLines::as_bytes);
+            assert_eq!(written, expected.map(str::as_bytes), "{mappings:?}");
+        };
+        let literal = ("integration.request.header.ApiKey", "'an-origin-key'");
+        let variable = ("integration.request.header.X-Key", "stageVariables.key");
+        check(&[], Some(""));
+        check(&[PROXY], Some(""));
+        check(&[literal, PROXY], Some("apikey: an-origin-key\r\n"));
+        check(&[literal, variable], Some("apikey: an-origin-key\r\nx-key: k-1\r\n"));
+        check(&[literal, literal], None);
+        for source in [
+            "stageVariables.unset",
+            "stageVariables.bad",
+            "method.request.header.y",
+            "context.requestId",
+        ] {
+            check(&[literal, ("integration.request.header.x", source)], None);
+        }
+    }
 }
