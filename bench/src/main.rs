@@ -89,6 +89,10 @@ fn bench(arguments: &Arguments) -> Outcome<()> {
         load_core: arguments.load_core,
         body: body(),
     };
+    let machine = Machine::here();
+    if let Some(warning) = machine.busy() {
+        eprintln!("bench: {warning}");
+    }
     let origin = start_origin(&setting)?;
     let dose = Dose {
         connections: arguments.connections.into(),
@@ -111,7 +115,6 @@ fn bench(arguments: &Arguments) -> Outcome<()> {
         };
         results.push(measure_row(*row, arguments, &origin, &setting, dose)?);
     }
-    let machine = Machine::here();
     print!("{}", report::plain(&results));
     let markdown = report::markdown(&results, &machine, arguments.runs, dose);
     let json = report::json(&results, &machine, dose);
@@ -129,15 +132,6 @@ fn be_alone(directory: &Path) -> Outcome<File> {
             return Err(Failure::new("another benchmark is running: wait until it has ended"));
         }
         taken => taken.doing("locking bench/out/lock")?,
-    }
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    if let Some(load) = load
-        .split(' ')
-        .next()
-        .and_then(|load| load.parse::<f64>().ok())
-        .filter(|load| *load > 0.5)
-    {
-        eprintln!("bench: other programs are at work here (load {load}); figures and ratios will waver");
     }
     Ok(lock)
 }

@@ -24,6 +24,7 @@ pub(crate) struct Machine {
     processor: String,
     cores: usize,
     kernel: String,
+    load: f64, // of the minute before the benchmark
     versions: Vec<(&'static str, String)>,
 }
 
@@ -135,6 +136,9 @@ pub(crate) fn markdown(results: &[RowResult], machine: &Machine, runs: usize, do
         .iter()
         .map(|(name, version)| format!("- {name}: {version}\n"))
         .collect();
+    let busy = machine
+        .busy()
+        .map_or_else(String::new, |warning| format!("{warning}\n\n"));
     let Machine {
         date,
         processor,
@@ -150,7 +154,7 @@ pub(crate) fn markdown(results: &[RowResult], machine: &Machine, runs: usize, do
     format!(
         "Measured {date} on {cores} cores of {processor}, Linux {kernel}:\n\n{versions}\n\
          Median of {runs} alternating runs, {connections} kept-alive connections, 1 KiB answers, {requests} requests \
-         after {warm_up} unmeasured ones (fewer where each needs a token of its own).\n\n{}",
+         after {warm_up} unmeasured ones (fewer where each needs a token of its own).\n\n{busy}{}",
         markdown_table(results)
     )
 }
@@ -191,7 +195,7 @@ pub(crate) fn json(results: &[RowResult], machine: &Machine, dose: Dose) -> Valu
         .map(|(name, version)| ((*name).to_owned(), version.as_str().into()))
         .collect();
     json!({
-        "date": machine.date, "processor": machine.processor, "cores": machine.cores, "kernel": machine.kernel,
+        "date": machine.date, "load": machine.load, "processor": machine.processor, "cores": machine.cores, "kernel": machine.kernel,
         "versions": versions, "connections": dose.connections, "requests": dose.requests,
         "rows": results.iter().map(row).collect::<Vec<_>>(),
     })
@@ -200,6 +204,12 @@ pub(crate) fn json(results: &[RowResult], machine: &Machine, dose: Dose) -> Valu
 // === impl Machine ===
 
 impl Machine {
+    /// What to say when other programs were at work.
+    pub(crate) fn busy(&self) -> Option<String> {
+        let sentence = "Other programs were at work on this machine (load before the start";
+        (self.load > 0.5).then(|| format!("{sentence}: {:.1}): figures and ratios waver.", self.load))
+    }
+
     /// Asks this machine.
     pub(crate) fn here() -> Self {
         let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -214,6 +224,7 @@ impl Machine {
                 .unwrap_or_default()
                 .trim()
                 .to_owned(),
+            load: load_average().unwrap_or(0.0),
             versions: vec![
                 ("Portcullis", said("git", &["describe", "--always", "--dirty"])),
                 ("nginx", said("nginx", &["-v"]).replace("nginx version: ", "")),
@@ -222,6 +233,15 @@ impl Machine {
             ],
         }
     }
+}
+
+fn load_average() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg")
+        .ok()?
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// The first line of what a command says about itself.
