@@ -45,8 +45,8 @@ pub struct Verified {
     pub(crate) policy: Option<Policy>,
     /// The claim that names the caller, or `sha256:` and the token's digest where the token names nobody.
     pub(crate) principal: Box<str>,
-    /// The token's SHA-256 in hexadecimal.
-    digest: Box<str>,
+    /// The token's SHA-256 in hexadecimal, where the authoriser has a deny list that may hold it.
+    digest: Option<Box<str>>,
     /// The keys it was verified under.
     epoch: u64,
 }
@@ -81,7 +81,7 @@ pub(crate) async fn authenticate(
     let verified = match state.cached(text).await {
         Some(verified) => verified,
         None => {
-            let verified = Arc::new(token::verify(authorizer, &state.keys, text, credentials.now, api_arn).await?);
+            let verified = Arc::new(token::verify(authorizer, state, text, credentials.now, api_arn).await?);
             state.remember(text, &verified);
             verified
         }
@@ -101,7 +101,7 @@ fn check_again(
         let names = [
             verified.claims.value("jti").and_then(|id| id.as_str()),
             verified.claims.sub(),
-            Some(&*verified.digest),
+            verified.digest.as_deref(),
         ];
         if list.holds(names.into_iter().flatten()) {
             return Err(Rejection::TokenDenied);
