@@ -13,13 +13,18 @@ const LIMITS: HeadLimits = HeadLimits {
     fields_bytes_max: 2048,
 };
 
+/// A refusal, whatever its reason: of two faults another one may show first when a head comes in pieces. That a head is
+/// refused, and everything about one that is accepted, must not depend on them.
+#[derive(Debug, PartialEq, Eq)]
+struct Refused;
+
 /// A request's head: pieces do not matter, and what was accepted is read the same when written again.
 pub fn fuzz_request_head(data: &[u8]) {
     let whole = read_whole(data, HeadReader::request);
     let pieces = read_in_pieces(data, HeadReader::request);
     assert_eq!(
-        whole.as_ref().map(shape),
-        pieces.as_ref().map(shape),
+        whole.as_ref().map(shape).map_err(|_| Refused),
+        pieces.as_ref().map(shape).map_err(|_| Refused),
         "pieces change what is read"
     );
     let Ok(Some((head, rest))) = whole else { return };
@@ -55,8 +60,8 @@ pub fn fuzz_response_head(data: &[u8]) {
     let whole = read_whole(data, HeadReader::response);
     let pieces = read_in_pieces(data, HeadReader::response);
     assert_eq!(
-        whole.as_ref().map(shape),
-        pieces.as_ref().map(shape),
+        whole.as_ref().map(shape).map_err(|_| Refused),
+        pieces.as_ref().map(shape).map_err(|_| Refused),
         "pieces change what is read"
     );
     let Ok(Some((head, rest))) = whole else { return };
