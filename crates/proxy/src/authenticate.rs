@@ -7,7 +7,6 @@ mod token;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use foldhash::fast::RandomState;
 use http::HeaderMap;
 use moka::sync::Cache;
 use portcullis_core::Timestamp;
@@ -56,7 +55,7 @@ pub struct Verified {
 pub struct AuthorizerState {
     keys: Arc<KeyRing>,
     deny_list: Option<Arc<DenyList>>,
-    cache: Option<Cache<Box<str>, Arc<Verified>, RandomState>>,
+    cache: Option<Cache<Box<str>, Arc<Verified>>>,
 }
 
 /// What of a request an authoriser looks at.
@@ -144,9 +143,7 @@ impl AuthorizerState {
     pub fn new(keys: Arc<KeyRing>, deny_list: Option<Arc<DenyList>>, result_ttl_s: u32) -> Self {
         let cache = (result_ttl_s > 0).then(|| {
             let ttl = Duration::from_secs(result_ttl_s.into());
-            let builder = Cache::builder().max_capacity(TOKENS_MAX).time_to_live(ttl);
-            // Fast and seeded; it need not withstand chosen keys, for only verified tokens are ever put in.
-            builder.build_with_hasher(RandomState::default())
+            Cache::builder().max_capacity(TOKENS_MAX).time_to_live(ttl).build()
         });
         Self { keys, deny_list, cache }
     }
