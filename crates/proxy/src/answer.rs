@@ -42,8 +42,13 @@ pub(crate) fn refuse(record: &Record, rejection: &Rejection, quotable: Option<Qu
     response
 }
 
-/// The headers that every answer carries.
+/// The headers that every answer carries, and those that steps have queued.
 pub(crate) fn identify(record: &Record, headers: &mut HeaderMap) {
+    if let Some(queued) = &record.queued {
+        for (name, value) in queued.iter() {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
     let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"));
     match record.stage().map(|(stage, _)| stage.kind) {
         Some(ApiKind::Http) => {

@@ -168,6 +168,7 @@ impl Worker {
             caller: None,
             integration: None,
             rejection: None,
+            queued: None,
             status: 0,
         })
     }

@@ -40,6 +40,8 @@ pub struct Record {
     pub(crate) caller: Option<Caller>,
     pub(crate) integration: Option<IntegrationRecord>,
     pub(crate) rejection: Option<Rejection>,
+    /// Headers that steps want on the answer, whatever it will be; `None` until one does.
+    pub(crate) queued: Option<Box<http::HeaderMap>>,
     pub(crate) status: u16,
 }
 
@@ -97,6 +99,13 @@ impl Record {
     pub(crate) fn stage(&self) -> Option<(&Stage, &LiveStage)> {
         let index = self.stage?;
         Some((self.live.snapshot.stages.get(index)?, self.live.stages.get(index)?))
+    }
+
+    /// Puts a header on the answer, also if that will be a refusal: the step that knows it says so at once. The origin's own
+    /// of that name is replaced.
+    #[expect(dead_code, reason = "the steps that queue headers come next")]
+    pub(crate) fn queue(&mut self, name: http::HeaderName, value: http::HeaderValue) {
+        self.queued.get_or_insert_default().insert(name, value);
     }
 
     /// The route, once it is known.
