@@ -3,6 +3,7 @@
 pub mod body;
 pub mod fuzzing;
 pub mod http1;
+pub mod identity;
 pub mod listener;
 pub mod server;
 mod timer;

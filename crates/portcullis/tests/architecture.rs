@@ -55,7 +55,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Crates that only the named ones may depend on directly.
-const RESERVED: [(&str, &[&str]); 11] = [
+const RESERVED: [(&str, &[&str]); 12] = [
     ("rustls", &["portcullis-net", "portcullis"]), // the binary chooses the cryptography provider once
     ("tokio-rustls", &["portcullis-net"]),
     ("webpki-roots", &["portcullis-net"]),
@@ -65,7 +65,8 @@ const RESERVED: [(&str, &[&str]); 11] = [
     ("jsonwebtoken", &[]), // an oracle in tests
     ("hyper", &[]),        // an oracle in tests
     ("hyper-util", &[]),
-    ("rcgen", &[]),
+    ("rcgen", &["portcullis-net"]),
+    ("x509-parser", &["portcullis-net"]),
     ("serde-saphyr", &["portcullis-openapi"]),
 ];
 

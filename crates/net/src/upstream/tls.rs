@@ -8,6 +8,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::io;
 
 use super::error::TlsFault;
+use crate::identity::Identity;
 
 /// How TLS to an upstream is spoken and whom it trusts: TLS 1.2 and 1.3, forward secrecy only, sessions resumed.
 ///
@@ -33,6 +34,9 @@ pub enum TlsSettingsError {
     /// The PEM is malformed, holds no certificate, or holds one that cannot be a root.
     #[error("the root certificates are not PEM certificates that can be trusted")]
     Roots,
+    /// The client certificate cannot be used to prove anything with.
+    #[error("the client certificate cannot be used")]
+    Identity,
     /// The server name is neither a DNS name nor an IP address.
     #[error("the server name is not a DNS name or IP address")]
     ServerName,
@@ -45,14 +49,23 @@ pub enum TlsSettingsError {
 
 impl OriginTls {
     /// Trusts `roots`. The certificate must be for the origin's host, or for `server_name` where that is given; the same name
-    /// goes out as SNI.
-    pub fn new(roots: Roots<'_>, server_name: Option<&str>) -> Result<Self, TlsSettingsError> {
+    /// goes out as SNI. `identity` is shown to an origin that asks for a client certificate.
+    pub fn new(
+        roots: Roots<'_>,
+        server_name: Option<&str>,
+        identity: Option<&Identity>,
+    ) -> Result<Self, TlsSettingsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|_| TlsSettingsError::Versions)?
-            .with_root_certificates(root_store(roots)?)
-            .with_no_client_auth();
+            .with_root_certificates(root_store(roots)?);
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => builder
+                .with_client_auth_cert(identity.chain(), identity.key())
+                .map_err(|_| TlsSettingsError::Identity)?,
+        };
         config.alpn_protocols = vec![b"http/1.1".to_vec()]; // RFC 7301: never offer what we do not speak
         let server_name = server_name
             .map(|name| ServerName::try_from(name.to_owned()).map_err(|_| TlsSettingsError::ServerName))

@@ -81,7 +81,7 @@ async fn a_body_that_stops() {
 async fn connections_that_do_not_come_about() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap(); // accepts by the system's backlog and never says a word
     let address = silent.local_addr().unwrap();
-    let tls = Arc::new(OriginTls::new(Roots::Mozilla, None).unwrap());
+    let tls = Arc::new(OriginTls::new(Roots::Mozilla, None, None).unwrap());
     let origin = Arc::new(
         Origin::https(&address.to_string(), tls)
             .unwrap()

@@ -90,7 +90,7 @@ enum Close {
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn origin(address: SocketAddr, roots: &str, server_name: Option<&str>) -> Arc<Origin> {
-    let tls = OriginTls::new(Roots::Private(roots.as_bytes()), server_name).unwrap();
+    let tls = OriginTls::new(Roots::Private(roots.as_bytes()), server_name, None).unwrap();
     Arc::new(Origin::https(&address.to_string(), Arc::new(tls)).unwrap())
 }
 
@@ -141,7 +141,7 @@ async fn the_wrong_root_name_or_time_is_refused() {
         assert_eq!(outcome.err(), expected.map(UpstreamError::Tls), "{server_name:?}");
     }
     let address = serve(authority.server("127.0.0.1", false), OK, None).await;
-    let public = Arc::new(OriginTls::new(Roots::Mozilla, None).unwrap());
+    let public = Arc::new(OriginTls::new(Roots::Mozilla, None, None).unwrap());
     let outcome = client()
         .call(&Arc::new(Origin::https(&address.to_string(), public).unwrap()), get())
         .await;
@@ -220,7 +220,7 @@ async fn what_does_not_speak_tls_fails_the_handshake() {
 #[test]
 fn settings_are_checked() {
     let pem = Authority::new().pem();
-    assert!(OriginTls::new(Roots::Private(pem.as_bytes()), Some("a.test")).is_ok());
+    assert!(OriginTls::new(Roots::Private(pem.as_bytes()), Some("a.test"), None).is_ok());
     for (roots, name, expected) in [
         ("", None, TlsSettingsError::Roots),
         (
@@ -231,11 +231,11 @@ fn settings_are_checked() {
         (&*pem, Some("not a name"), TlsSettingsError::ServerName),
     ] {
         assert_eq!(
-            OriginTls::new(Roots::Private(roots.as_bytes()), name).unwrap_err(),
+            OriginTls::new(Roots::Private(roots.as_bytes()), name, None).unwrap_err(),
             expected
         );
     }
-    let tls = Arc::new(OriginTls::new(Roots::Mozilla, None).unwrap());
+    let tls = Arc::new(OriginTls::new(Roots::Mozilla, None, None).unwrap());
     assert!(Origin::https("a_b.test", Arc::clone(&tls)).is_ok());
     assert_eq!(Origin::https("a!b", tls).unwrap_err(), OriginError::ServerName);
 }

@@ -1,0 +1,225 @@
+//! A certificate with its private key: what one side of a TLS connection proves to be.
+
+use std::fmt;
+
+use portcullis_core::{Secret, Timestamp};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, RsaKeySize,
+};
+use rustls::{
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Certificates in a chain at most.
+pub const CHAIN_MAX: usize = 10;
+const DAY_S: i64 = 24 * 60 * 60;
+
+/// A certificate, the ones that certify it, and its private key.
+pub struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    subject: String,
+    expires: Timestamp,
+}
+
+/// Why a certificate and a key are no identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// There is no certificate.
+    #[error("there is no `BEGIN CERTIFICATE` in it")]
+    CertificateMissing,
+    /// A certificate cannot be read.
+    #[error("a certificate in it cannot be read")]
+    CertificateMalformed,
+    /// More than [`CHAIN_MAX`].
+    #[error("it holds more than {CHAIN_MAX} certificates")]
+    ChainTooLong,
+    /// There is no private key that can be used.
+    #[error("there is no private key in it (PEM, not encrypted; PKCS#8, SEC 1 or PKCS#1)")]
+    KeyMissing,
+    /// The key is behind a pass phrase.
+    #[error("the private key is encrypted; remove the pass phrase (`openssl pkey -in key.pem -out plain.pem`)")]
+    KeyEncrypted,
+    /// The key is of a kind that TLS here does not use.
+    #[error("the private key is of no kind that can be used (ECDSA P-256, P-384, P-521, Ed25519, RSA from 2048 bits)")]
+    KeyUnusable,
+    /// The key is another certificate's.
+    #[error("the private key does not belong to the first certificate")]
+    KeyOfAnother,
+}
+
+/// The kinds of key that are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyKind {
+    /// ECDSA on P-256.
+    #[default]
+    P256,
+    /// RSA of 2048 bits, for origins that know nothing else.
+    Rsa2048,
+}
+
+/// The random source or the cryptographic library failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no certificate could be made: the system's cryptography failed")]
+pub struct NotMade;
+
+// === impl Identity ===
+
+impl Identity {
+    /// Reads PEM: the certificate first, then those that certify it; the key from its own text, which may be the same.
+    ///
+    /// # Errors
+    /// They cannot be read or do not belong together. Whether the certificate is valid today is not looked at: see
+    /// [`Self::expires`].
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
+            .take(CHAIN_MAX + 1)
+            .collect::<Result<_, _>>()
+            .map_err(|_| IdentityError::CertificateMalformed)?;
+        if chain.len() > CHAIN_MAX {
+            return Err(IdentityError::ChainTooLong);
+        }
+        let first = chain.first().ok_or(IdentityError::CertificateMissing)?;
+        let (_, parsed) = X509Certificate::from_der(first).map_err(|_| IdentityError::CertificateMalformed)?;
+        let (subject, expires) = (parsed.subject().to_string(), parsed.validity().not_after.timestamp());
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| match is_encrypted(key) {
+            true => IdentityError::KeyEncrypted,
+            false => IdentityError::KeyMissing,
+        })?;
+        let certified = CertifiedKey::from_der(chain.clone(), key.clone_key(), &default_provider());
+        certified.map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => IdentityError::KeyOfAnother,
+            _ => IdentityError::KeyUnusable,
+        })?;
+        Ok(Self {
+            chain,
+            key,
+            subject,
+            expires: Timestamp::from_unix_seconds(expires),
+        })
+    }
+
+    /// A new key with a certificate that it signs itself: for the two sides of a connection that are told of each other.
+    /// Gives the PEM of the certificate and that of the key (PKCS#8).
+    ///
+    /// `name` is its subject's common name. It is valid from a day ago, for clocks differ, and for `days` from today, both
+    /// at midnight UTC.
+    pub fn self_signed(name: &str, kind: KeyKind, now: Timestamp, days: u16) -> Result<(String, Secret), NotMade> {
+        let key = match kind {
+            KeyKind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            KeyKind::Rsa2048 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048),
+        }
+        .map_err(|_| NotMade)?;
+        let mut params = CertificateParams::default();
+        let mut subject = DistinguishedName::new();
+        subject.push(DnType::CommonName, name);
+        params.distinguished_name = subject;
+        let [from, to] = [-DAY_S, i64::from(days) * DAY_S].map(|seconds| ymd(now.plus_seconds(seconds)));
+        params.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
+        params.not_after = rcgen::date_time_ymd(to.0, to.1, to.2);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.self_signed(&key).map_err(|_| NotMade)?;
+        Ok((certificate.pem(), Secret::new(key.serialize_pem().into_bytes())))
+    }
+
+    /// The subject of the first certificate, as text for people.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// When the first certificate ends.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// The certificate, then those that certify it.
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.chain.clone()
+    }
+
+    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
+        self.key.clone_key()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Identity")
+            .field("subject", &self.subject)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+/// RFC 7468 section 11, and the older way of RFC 1421.
+fn is_encrypted(key: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(key);
+    text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
+}
+
+/// Year, month and day in UTC.
+fn ymd(time: Timestamp) -> (i32, u8, u8) {
+    let text = time.to_rfc3339();
+    let mut parts = text.split(['-', 'T']);
+    let mut next = || parts.next().and_then(|part| part.parse::<u16>().ok()).unwrap_or(1);
+    (i32::from(next()), next().min(12) as u8, next().min(31) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::parse_rfc3339("2026-02-28T23:59:59Z").unwrap()
+    }
+
+    #[test]
+    fn what_is_made_can_be_read_and_lasts_as_long_as_it_says() {
+        for kind in [KeyKind::P256, KeyKind::Rsa2048] {
+            let (certificate, key) = Identity::self_signed("pay/TEST", kind, now(), 365).unwrap();
+            let identity = Identity::from_pem(certificate.as_bytes(), key.expose()).unwrap();
+            assert_eq!(identity.subject(), "CN=pay/TEST");
+            assert_eq!(identity.expires().to_rfc3339(), "2027-02-28T00:00:00Z");
+            // Both from one file, as they are kept.
+            let both = [certificate.as_bytes(), key.expose()].concat();
+            assert!(Identity::from_pem(&both, &both).is_ok(), "{kind:?}");
+            assert!(!format!("{identity:?}").contains("PRIVATE"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_identity_is_refused_for_what_it_is() {
+        let (certificate, key) = Identity::self_signed("a", KeyKind::P256, now(), 1).unwrap();
+        let (_, other) = Identity::self_signed("b", KeyKind::P256, now(), 1).unwrap();
+        let cut = &certificate[..certificate.len() / 2];
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let many = certificate.repeat(CHAIN_MAX + 1);
+        let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        let junk = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        let key = std::str::from_utf8(key.expose()).unwrap();
+        let other = std::str::from_utf8(other.expose()).unwrap();
+        use IdentityError::*;
+        for (certificates, key, expected) in [
+            ("", key, CertificateMissing),
+            (key, key, CertificateMissing),
+            (cut, key, CertificateMalformed),
+            (broken, key, CertificateMalformed),
+            (&many, key, ChainTooLong),
+            (&certificate, "", KeyMissing),
+            (&certificate, &certificate, KeyMissing),
+            (&certificate, encrypted, KeyEncrypted),
+            (&certificate, old, KeyEncrypted),
+            (&certificate, junk, KeyUnusable),
+            (&certificate, other, KeyOfAnother),
+        ] {
+            let refused = Identity::from_pem(certificates.as_bytes(), key.as_bytes()).unwrap_err();
+            assert_eq!(refused, expected, "{certificates} {key}");
+        }
+    }
+}
