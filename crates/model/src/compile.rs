@@ -24,8 +24,8 @@ use crate::{
     gateway_response::GatewayResponses,
     router::{RouteConflict, Router},
     snapshot::{
-        AccessLogSpec, ApiKind, Authorizer, KeySource, LogDestination, Mount, OriginSpec, Protection, Route, Snapshot,
-        Stage,
+        AccessLogSpec, ApiKind, Authorizer, CertificateFiles, KeySource, LogDestination, Mount, OriginSpec, Protection,
+        Route, Snapshot, Stage,
     },
 };
 
@@ -63,6 +63,8 @@ pub struct StageSource {
     pub access_log: Option<(LogDestination, Located<String>)>,
     /// PEM file of the roots to trust its origins by.
     pub origin_roots: Option<PathBuf>,
+    /// What its origins are shown when they ask for a client certificate.
+    pub origin_client_certificate: Option<CertificateFiles>,
 }
 
 /// Compiles. The snapshot is there only when no finding is an error. `previous` hands its throttles on, so that a change of

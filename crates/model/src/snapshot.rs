@@ -153,6 +153,17 @@ pub struct OriginSpec {
     pub roots: Option<PathBuf>,
     /// The name to verify in its certificate instead of `host`.
     pub server_name: Option<String>,
+    /// What it is shown when it asks for a client certificate.
+    pub client_certificate: Option<CertificateFiles>,
+}
+
+/// PEM files of a certificate and its private key; they may be one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CertificateFiles {
+    /// The certificate, then those that certify it.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// Where and how a stage's requests are logged.
@@ -414,7 +425,15 @@ impl OriginSpec {
             port: uri.port(),
             roots: roots.filter(|_| tls).map(Into::into),
             server_name: server_name.filter(|_| tls).map(ToOwned::to_owned),
+            client_certificate: None,
         }
+    }
+
+    /// The same, shown a certificate; without TLS nobody could be.
+    #[must_use]
+    pub fn shown(mut self, certificate: Option<&CertificateFiles>) -> Self {
+        self.client_certificate = certificate.filter(|_| self.tls).cloned();
+        self
     }
 
     /// Whether it is this machine.

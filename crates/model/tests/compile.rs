@@ -69,6 +69,7 @@ fn stage(name: &str, mount: &str) -> StageSource {
             },
         )),
         origin_roots: None,
+        origin_client_certificate: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod flush;
+mod origin_certificate;
 mod policy;
 mod protect;
 mod routes;
@@ -38,6 +39,9 @@ enum Command {
     /// Have a running gateway forget the tokens that it remembers.
     #[command(after_help = flush::HELP)]
     Flush(flush::Flush),
+    /// Show and rotate the certificates that origins are shown.
+    #[command(subcommand)]
+    OriginCertificate(origin_certificate::Command),
     /// Evaluate IAM policies without a gateway.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -75,6 +79,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Flush(args) => flush::run(&args),
+        Command::OriginCertificate(command) => origin_certificate::run(&command),
         Command::Policy(command) => policy::run(command),
         Command::Protect(args) => protect::run(&args),
         Command::Routes(args) => routes::run(&args),

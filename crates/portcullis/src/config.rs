@@ -6,6 +6,7 @@
 mod access_log;
 mod api;
 mod listener;
+mod origin_certificate;
 mod report;
 mod section;
 mod stage;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     access_log::{AccessLog, Destination, Format},
     api::{ACCOUNT, Api, REGION, is_account, is_region},
     listener::{Listener, is_same as is_same_listener},
+    origin_certificate::OriginCertificate,
     stage::{Stage, Throttle, check_mount, check_stage_name, check_variable},
 };
 use self::{report::Report, section::Section};

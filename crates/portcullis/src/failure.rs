@@ -8,7 +8,7 @@ use portcullis_policy::PolicyError;
 use portcullis_proxy::{LiveError, keys::FileError};
 use portcullis_telemetry::metrics::ReadingError;
 
-use crate::{data_dir::DataDirError, service::bind_remedy};
+use crate::{data_dir::DataDirError, origin_certificates::CertificateError, service::bind_remedy};
 
 /// A command that came to nothing: exit status 2. A negative answer is no failure.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,9 @@ pub(crate) enum Failure {
         /// What to write instead.
         remedy: String,
     },
+    /// A certificate for origins cannot be kept valid.
+    #[error("the certificate that the origins of {0} are shown: {1}")]
+    OriginCertificate(String, #[source] CertificateError),
     /// A path in no form that a request could have.
     #[error("--path: {0}")]
     Path(#[source] PathError),
@@ -103,6 +106,7 @@ impl Failure {
             Self::NotReadable(_, error) => readable_remedy(error).to_owned(),
             Self::NotWritable(_, error) => writable_remedy(error).to_owned(),
             Self::Option { remedy, .. } => remedy.clone(),
+            Self::OriginCertificate(_, error) => certificate_remedy(error).to_owned(),
             Self::Path(_) => {
                 "write the path as a client would send it, from its slash on and without a query".to_owned()
             }
@@ -129,6 +133,16 @@ fn writable_remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "create its directory first",
         io::ErrorKind::PermissionDenied => "choose a directory that this user may write to",
         _ => "",
+    }
+}
+
+fn certificate_remedy(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::File(_, error) => writable_remedy(error),
+        CertificateError::Unusable(..) => {
+            "mend it; remove a generated one to have another made, which the origin must then be told of"
+        }
+        CertificateError::NotMade(_) => "",
     }
 }
 

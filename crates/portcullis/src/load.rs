@@ -21,6 +21,7 @@ pub(crate) use self::{
 use crate::{
     config::{self, Api, CONFIG_BYTES_MAX, Config},
     failure::Failure,
+    origin_certificates,
     report::Sources,
 };
 
@@ -59,10 +60,16 @@ pub(crate) fn from_file(path: &Path) -> Result<Loaded, Failure> {
 }
 
 impl Loaded {
-    /// The files that it was read from: the configuration and its documents.
+    /// The files that it was read from: the configuration, its documents, and the certificates that its origins are shown.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let documents = self.config.apis.iter().map(|api| api.document.value.clone());
-        self.config_file.iter().cloned().chain(documents).collect()
+        let certificates = origin_certificates::named(&self.config).into_iter();
+        let certificates = certificates.flat_map(|found| {
+            let both = found.files.key != found.files.certificate;
+            std::iter::once(found.files.certificate).chain(both.then_some(found.files.key))
+        });
+        let config = self.config_file.iter().cloned();
+        config.chain(documents).chain(certificates).collect()
     }
 
     /// Where a stage is configured; of any API when `api` is empty.

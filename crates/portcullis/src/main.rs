@@ -7,6 +7,7 @@ mod data_dir;
 mod duration;
 mod failure;
 mod load;
+mod origin_certificates;
 mod process_log;
 mod protect;
 mod report;

@@ -1,6 +1,7 @@
 //! A running gateway: everything put together, from the lock on its data directory to its last answer.
 
 mod bind;
+mod certificates;
 mod descriptors;
 mod metrics;
 mod readings;
@@ -73,7 +74,7 @@ struct Signals {
 impl Service {
     /// Starts to serve a snapshot as the configuration says. The data directory is taken before a port is bound; all of
     /// what cannot be opened is reported at once.
-    pub(crate) fn start(config: &Config, snapshot: Snapshot, reloader: Reloader) -> Result<Self, Failure> {
+    pub(crate) fn start(config: &Config, snapshot: Snapshot, mut reloader: Reloader) -> Result<Self, Failure> {
         let data_dir = config
             .data_dir
             .as_ref()
@@ -85,6 +86,7 @@ impl Service {
         let signals = Signals::catch().map_err(Failure::Start)?;
         let workers = workers(config);
         let fixtures = Arc::new(Fixtures::new(workers).map_err(Failure::Start)?);
+        reloader.keep_certificates(config, &fixtures)?;
         let live = Live::open(snapshot, &fixtures, None).map_err(Failure::Live)?;
         let trusted = config
             .listeners
@@ -225,6 +227,7 @@ impl Signals {
                         reloader.reload(gateway, fixtures);
                     }
                     _ = look.tick() => {
+                        reloader.tend_certificates();
                         if reloader.is_due() {
                             reloader.reload(gateway, fixtures);
                         }

@@ -343,7 +343,9 @@ fn files() -> BTreeMap<String, String> {
                 {
                     waiting.push(path);
                 }
-            } else if let Ok(text) = fs::read_to_string(&path) {
+            } else if name != ".git" // a file in a linked working tree
+                && let Ok(text) = fs::read_to_string(&path)
+            {
                 found.insert(name, text);
             }
         }

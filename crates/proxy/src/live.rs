@@ -17,7 +17,7 @@ use crate::{
     authenticate::AuthorizerState,
     integrate::Plan,
     keys::{DenyList, FileError, KeyRing, Watch},
-    origins::{self, OriginUnusable},
+    origins::{self, Material, OriginUnusable},
 };
 
 /// A snapshot in force.
@@ -37,6 +37,8 @@ pub(crate) struct LiveStage {
     pub(crate) api_arn: String,
     pub(crate) authorizers: Vec<AuthorizerState>,
     pub(crate) origins: Vec<Arc<Origin>>,
+    /// What the files of each held.
+    materials: Vec<Arc<Material>>,
     /// By route.
     pub(crate) plans: Vec<Plan>,
     /// `User-Agent` for callers that send none.
@@ -205,26 +207,22 @@ impl Live {
 struct Kept {
     /// By source, so that two authorisers with the same keys share them.
     rings: Vec<Arc<KeyRing>>,
-    /// With their specifications; a pool of connections hangs on each.
-    origins: Vec<(OriginSpec, Arc<Origin>)>,
+    /// With their specifications and what stood in the files that these name; a pool of connections hangs on each.
+    origins: Vec<(OriginSpec, Arc<Material>, Arc<Origin>)>,
 }
 
 impl Kept {
-    /// Fetched keys stay; keys from files and the environment are read again. Origins stay, but for those whose roots come
-    /// from a file that may have changed.
+    /// Fetched keys stay; keys from files and the environment are read again. Origins stay while their files do.
     fn of(previous: Option<&Live>) -> Self {
         let mut kept = Self::default();
         let Some(previous) = previous else { return kept };
         for (stage, live) in previous.snapshot.stages.iter().zip(&previous.stages) {
             let rings = live.authorizers.iter().map(AuthorizerState::keys);
             kept.rings.extend(rings.filter(|ring| ring.is_remote()).cloned());
-            let origins = stage
-                .origins
-                .iter()
-                .zip(&live.origins)
-                .filter(|(spec, _)| spec.roots.is_none());
-            kept.origins
-                .extend(origins.map(|(spec, origin)| (spec.clone(), Arc::clone(origin))));
+            let origins = stage.origins.iter().zip(&live.materials).zip(&live.origins);
+            kept.origins.extend(
+                origins.map(|((spec, material), origin)| (spec.clone(), Arc::clone(material), Arc::clone(origin))),
+            );
         }
         kept
     }
@@ -239,13 +237,17 @@ impl Kept {
         Ok(ring)
     }
 
-    fn origin(&mut self, spec: &OriginSpec) -> Result<Arc<Origin>, OriginUnusable> {
-        if let Some((_, origin)) = self.origins.iter().find(|(known, _)| known == spec) {
-            return Ok(Arc::clone(origin));
+    fn origin(&mut self, spec: &OriginSpec) -> Result<(Arc<Material>, Arc<Origin>), OriginUnusable> {
+        let material = Material::read(spec)?;
+        let mut known = self.origins.iter();
+        if let Some((_, material, origin)) = known.find(|(known, held, _)| known == spec && held.is_same(&material)) {
+            return Ok((Arc::clone(material), Arc::clone(origin)));
         }
-        let origin = origins::origin(spec)?;
-        self.origins.push((spec.clone(), Arc::clone(&origin)));
-        Ok(origin)
+        let origin = origins::origin(spec, &material)?;
+        let material = Arc::new(material);
+        self.origins
+            .push((spec.clone(), Arc::clone(&material), Arc::clone(&origin)));
+        Ok((material, origin))
     }
 }
 
@@ -263,10 +265,13 @@ impl LiveStage {
                 }),
             }
         }
-        let mut origins = Vec::new();
+        let (mut materials, mut origins) = (Vec::new(), Vec::new());
         for spec in &stage.origins {
             match kept.origin(spec) {
-                Ok(origin) => origins.push(origin),
+                Ok((material, origin)) => {
+                    materials.push(material);
+                    origins.push(origin);
+                }
                 Err(error) => errors.push(LiveError::Origin {
                     stage: stage.name.to_string(),
                     error,
@@ -297,6 +302,7 @@ impl LiveStage {
             api_arn: stage.api_arn(),
             authorizers,
             origins,
+            materials,
             plans: stage.routes.iter().map(|route| Plan::of(route, stage)).collect(),
             user_agent: format!("AmazonAPIGateway_{}", stage.api),
             series: stage.routes.iter().map(|route| series(&route.key)).collect(),

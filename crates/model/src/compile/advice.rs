@@ -76,6 +76,15 @@ fn plain_origin(operation: &Operation, stage: &StageSource, findings: &mut Findi
         let remedy = "write `https://…`; on a network of your own, anyone on it can read and change them";
         findings.warn(proxy.uri.place.clone(), "origin-plain-http", message, remedy);
     }
+    if !origin.tls && stage.origin_client_certificate.is_some() {
+        let message = format!(
+            "{} calls its origin without TLS, so nobody is shown the certificate of stage `{}`",
+            route_key(operation),
+            stage.name
+        );
+        let remedy = "write `https://…`, or take `origin_client_certificate` out";
+        findings.warn(proxy.uri.place.clone(), "origin-certificate-unused", message, remedy);
+    }
 }
 
 fn mock_for_customers(operation: &Operation, stage: &StageSource, findings: &mut Findings) {

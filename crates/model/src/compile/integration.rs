@@ -83,7 +83,8 @@ fn http_proxy(
     }
     check_sources(&mappings, &own, given, key, findings);
     let server_name = given.server_name.as_ref().map(|name| name.value.as_str());
-    let origin = OriginSpec::of(&uri, parts.stage.origin_roots.as_deref(), server_name);
+    let certificate = parts.stage.origin_client_certificate.as_ref();
+    let origin = OriginSpec::of(&uri, parts.stage.origin_roots.as_deref(), server_name).shown(certificate);
     let index = parts
         .origins
         .iter()

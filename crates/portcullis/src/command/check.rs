@@ -13,6 +13,7 @@ use super::Exit;
 use crate::{
     failure::Failure,
     load::{Loaded, Mounting, Source, look_at_secrets},
+    origin_certificates,
     report::{self, Form, Tally, count},
 };
 
@@ -107,6 +108,7 @@ fn look_at_files(loaded: &mut Loaded, mut snapshot: Snapshot) -> Result<(), Fail
             );
         }
     }
+    forget_unmade(loaded, &mut snapshot);
     let fixtures = Fixtures::new(1).map_err(Failure::Start)?;
     for error in Live::open(snapshot, &fixtures, None).err().unwrap_or_default() {
         let message = error.to_string();
@@ -117,7 +119,7 @@ fn look_at_files(loaded: &mut Loaded, mut snapshot: Snapshot) -> Result<(), Fail
                     loaded.stage_place("", &stage),
                     "origin-unusable",
                     message,
-                    "mend `origin_roots`, or the integration's `uri`",
+                    "mend `origin_roots` or `origin_client_certificate`, or the integration's `uri`",
                 );
             }
             LiveError::Keys { authorizer, error } => keys(loaded, &authorizer, &error, message, &mut findings),
@@ -125,6 +127,19 @@ fn look_at_files(loaded: &mut Loaded, mut snapshot: Snapshot) -> Result<(), Fail
     }
     loaded.findings.extend(findings);
     Ok(())
+}
+
+/// Certificates that the gateway makes when it starts are not missing before.
+fn forget_unmade(loaded: &Loaded, snapshot: &mut Snapshot) {
+    let certificates = origin_certificates::named(&loaded.config).into_iter();
+    let unmade: Vec<_> = certificates
+        .filter(|found| found.generated.is_some() && !found.files.certificate.exists())
+        .map(|found| Some(found.files))
+        .collect();
+    let origins = snapshot.stages.iter_mut().flat_map(|stage| &mut stage.origins);
+    for origin in origins.filter(|origin| unmade.contains(&origin.client_certificate)) {
+        origin.client_certificate = None;
+    }
 }
 
 /// Keys that are not here may be where the gateway runs; what is here and wrong is wrong there, too.

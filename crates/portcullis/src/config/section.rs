@@ -150,6 +150,15 @@ impl<'t> Section<'t> {
         number.map(|value| Located { value, place })
     }
 
+    pub(super) fn boolean(&self, key: &'static str) -> Option<Located<bool>> {
+        let value = self.value(key)?;
+        let place = self.report.place(value.span());
+        match value.get_ref().as_bool() {
+            Some(value) => Some(Located { value, place }),
+            None => self.wrong_type(&self.full(key), value, "`true` or `false`"),
+        }
+    }
+
     pub(super) fn table(&self, key: &'static str) -> Option<Section<'t>> {
         let value = self.value(key)?;
         match value.get_ref() {

@@ -8,6 +8,7 @@ use portcullis_openapi::document::{ApiKind, Located};
 use super::{
     access_log::{self, AccessLog},
     api::is_name_byte,
+    origin_certificate::{self, OriginCertificate},
     section::Section,
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct Stage {
     pub(crate) access_log: AccessLog,
     /// PEM file with the roots that its origins' certificates must chain to, instead of the built-in ones.
     pub(crate) origin_roots: Option<Located<PathBuf>>,
+    /// What its origins are shown when they ask for a client certificate.
+    pub(crate) origin_client_certificate: Option<Located<OriginCertificate>>,
     /// What it is for.
     pub(crate) description: Option<String>,
 }
@@ -85,6 +88,7 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
     );
     let access_log = access_log::read(section);
     let origin_roots = section.path("origin_roots");
+    let origin_client_certificate = origin_certificate::read(section);
     let description = section.text("description");
     section.finish();
     if let Some(text) = description
@@ -105,6 +109,7 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
         throttle,
         access_log,
         origin_roots,
+        origin_client_certificate,
         description,
     })
 }

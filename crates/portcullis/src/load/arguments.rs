@@ -214,6 +214,7 @@ impl Source {
                 value,
                 place: whole("--origin-roots"),
             }),
+            origin_client_certificate: None,
             description: None,
         };
         Some(Api {

@@ -8,7 +8,10 @@ use portcullis_model::{ApiSource, Snapshot, StageSource, compile, snapshot::LogD
 use portcullis_openapi::document::Located;
 
 use super::Loaded;
-use crate::config::{Api, Destination, Format, Stage};
+use crate::{
+    config::{Api, Destination, Format, Stage},
+    origin_certificates::StageCertificate,
+};
 
 impl Loaded {
     /// Compiles everything that was read and adds what the compiler finds. `None` when there is an error anywhere.
@@ -25,18 +28,24 @@ impl Loaded {
             findings,
             ..
         } = self;
+        let data_dir = config.data_dir.as_ref().map(|found| found.value.as_path());
         let pairs = config.apis.iter().zip(documents.iter());
         pairs
-            .filter_map(|(api, document)| api_source(api, document.clone()?, findings))
+            .filter_map(|(api, document)| api_source(api, data_dir, document.clone()?, findings))
             .collect()
     }
 }
 
-fn api_source(api: &Api, document: portcullis_openapi::Document, findings: &mut Findings) -> Option<ApiSource> {
+fn api_source(
+    api: &Api,
+    data_dir: Option<&Path>,
+    document: portcullis_openapi::Document,
+    findings: &mut Findings,
+) -> Option<ApiSource> {
     let stages = api
         .stages
         .iter()
-        .filter_map(|stage| stage_source(stage, findings))
+        .filter_map(|stage| stage_source(api, stage, data_dir, findings))
         .collect();
     Some(ApiSource {
         id: api.id.value.clone(),
@@ -53,7 +62,7 @@ pub(crate) fn directory(document: &Path) -> &Path {
     document.parent().unwrap_or(Path::new(""))
 }
 
-fn stage_source(stage: &Stage, findings: &mut Findings) -> Option<StageSource> {
+fn stage_source(api: &Api, stage: &Stage, data_dir: Option<&Path>, findings: &mut Findings) -> Option<StageSource> {
     let throttle = match Rate::new(stage.throttle.rate_per_s, stage.throttle.burst) {
         Ok(rate) => rate,
         Err(error) => {
@@ -66,6 +75,9 @@ fn stage_source(stage: &Stage, findings: &mut Findings) -> Option<StageSource> {
             return None;
         }
     };
+    let origin_client_certificate = stage.origin_client_certificate.as_ref().and_then(|certificate| {
+        StageCertificate::of(&certificate.value, data_dir, &api.id.value, &stage.name.value).map(|found| found.files)
+    });
     let format = match &stage.access_log.format.value {
         Format::Clf => "clf",
         Format::Json => "json",
@@ -92,6 +104,7 @@ fn stage_source(stage: &Stage, findings: &mut Findings) -> Option<StageSource> {
             .collect(),
         throttle,
         access_log: destination.map(|destination| (destination, format)),
+        origin_client_certificate,
         origin_roots: stage.origin_roots.as_ref().map(|roots| roots.value.clone()),
     })
 }

@@ -9,13 +9,16 @@ use std::{
     time::SystemTime,
 };
 
+use portcullis_model::snapshot::CertificateFiles;
 use portcullis_openapi::document::Located;
 use portcullis_proxy::{Fixtures, Gateway, Live};
 
+use super::certificates::Certificates;
 use crate::{
     config::{Config, is_same_listener},
     failure::Failure,
     load::Loaded,
+    origin_certificates,
     report::{self, Form},
 };
 
@@ -30,6 +33,7 @@ pub(crate) struct Reloader {
     read: Stamps,
     /// The files as they were when they were last looked at and had changed.
     changing: Option<Stamps>,
+    certificates: Certificates,
 }
 
 /// Files by name, with what tells a change.
@@ -45,6 +49,7 @@ impl Reloader {
             running,
             read: stamps(files),
             changing: None,
+            certificates: Certificates::default(),
         }
     }
 
@@ -59,6 +64,25 @@ impl Reloader {
         let is_at_rest = self.changing.as_ref() == Some(&now);
         self.changing = Some(now);
         is_at_rest
+    }
+
+    /// Makes what a configuration needs of certificates for origins, before anything opens them.
+    pub(super) fn keep_certificates(&mut self, config: &Config, fixtures: &Fixtures) -> Result<(), Failure> {
+        self.certificates
+            .replace(origin_certificates::named(config), &fixtures.metrics)?;
+        for certificate in origin_certificates::named(config) {
+            // As it stands now: what was made this moment is no change to look at.
+            let CertificateFiles { certificate, key } = certificate.files;
+            for file in [certificate, key] {
+                self.read.insert(file.clone(), stamp(&file));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps them valid; one that was replaced is a file that has changed.
+    pub(super) fn tend_certificates(&mut self) {
+        self.certificates.tend();
     }
 
     /// Loads everything again and puts it in force, or says why not.
@@ -89,7 +113,9 @@ impl Reloader {
             // Also after an error: a document that is named now is watched from now on.
             self.read.entry(file.clone()).or_insert_with(|| stamp(file));
         }
-        let live = Live::open(snapshot.ok_or(Failure::Findings)?, fixtures, Some(&previous)).map_err(Failure::Live)?;
+        let snapshot = snapshot.ok_or(Failure::Findings)?;
+        self.keep_certificates(&config, fixtures)?;
+        let live = Live::open(snapshot, fixtures, Some(&previous)).map_err(Failure::Live)?;
         let stages = live.snapshot().stages.len();
         if !same_process(&self.running, &config) {
             report::note("warning: listeners, workers, metrics and data_dir stay as they are until the next start");

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bodies;
+mod client_certificate;
 mod failures;
 mod keys;
 mod reuse;

@@ -14,7 +14,7 @@ use portcullis_net::{
     upstream::{Call, Client, ClientSettings, FieldLines, Origin, RetryRule, UpstreamError},
 };
 
-use crate::origins::{self, OriginUnusable};
+use crate::origins::{self, Material, OriginUnusable};
 
 /// Time for each of the two fetches.
 const TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -84,7 +84,7 @@ async fn text(url: &JwksUrl) -> Result<Vec<u8>, FetchError> {
 }
 
 async fn call(url: &JwksUrl) -> Result<Vec<u8>, FetchError> {
-    let origin: Arc<Origin> = origins::origin(&url.origin)?;
+    let origin: Arc<Origin> = origins::origin(&url.origin, &Material::read(&url.origin)?)?;
     let target = PathAndQuery::try_from(url.target.as_str()).map_err(|_| FetchError::Discovery)?;
     let headers = HeaderMap::from_iter([
         (header::ACCEPT, HeaderValue::from_static("application/json")),

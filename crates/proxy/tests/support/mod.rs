@@ -134,6 +134,7 @@ fn stage(spec: StageSpec) -> StageSource {
         throttle: Rate::new(spec.throttle.0, spec.throttle.1).unwrap(),
         access_log: None,
         origin_roots: None::<PathBuf>,
+        origin_client_certificate: None,
     }
 }
 
