@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, header};
-use portcullis_net::Body;
+use http::{Request, StatusCode, header};
+use portcullis_net::Reply;
 use portcullis_net::listener::ListenerSettings;
 use portcullis_net::server::{Fault, Handler, Peer, Receipt, RequestBody, Sent, Server, ServerSettings};
 use portcullis_net::upstream::{Call, Client, ClientSettings, FieldLines, Origin, RetryRule, UpstreamError};
@@ -31,7 +31,7 @@ impl Receipt for Unread {
 impl Handler for PlainProxy {
     type Receipt = Unread;
 
-    async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Response<Body>, Unread) {
+    async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Reply, Unread) {
         let (mut parts, body) = request.into_parts();
         // The client writes its own, and what belongs to one connection does not travel (RFC 9110 section 7.6.1).
         for name in [
@@ -59,33 +59,29 @@ impl Handler for PlainProxy {
             retry: RetryRule::Safe,
             upgrade: false,
         };
-        let response = match self.client.call(&self.origin, call).await {
-            Ok(answer) => {
-                let mut response = Response::new(answer.body);
-                *response.status_mut() = answer.status;
-                *response.headers_mut() = answer.headers;
-                response
-            }
+        let reply = match self.client.call(&self.origin, call).await {
+            Ok(answer) => Reply {
+                status: answer.status,
+                fields: answer.fields,
+                body: answer.body,
+            },
             Err(error) => refusal(error),
         };
-        (response, Unread)
+        (reply, Unread)
     }
 
-    fn refuse(&self, _: Fault, _: &Peer) -> (Response<Body>, Unread) {
-        let mut response = Response::new(Body::Empty);
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        (response, Unread)
+    fn refuse(&self, _: Fault, _: &Peer) -> (Reply, Unread) {
+        (Reply::new(StatusCode::BAD_REQUEST, Bytes::new()), Unread)
     }
 }
 
-fn refusal(error: UpstreamError) -> Response<Body> {
-    let mut response = Response::new(Body::from(Bytes::from_static(b"Bad Gateway\n")));
-    *response.status_mut() = if error.is_timeout() {
+fn refusal(error: UpstreamError) -> Reply {
+    let status = if error.is_timeout() {
         StatusCode::GATEWAY_TIMEOUT
     } else {
         StatusCode::BAD_GATEWAY
     };
-    response
+    Reply::new(status, Bytes::from_static(b"Bad Gateway\n"))
 }
 
 fn main() -> io::Result<()> {

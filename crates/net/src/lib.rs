@@ -1,12 +1,16 @@
 //! Listeners, HTTP/1.1 on both sides, upstream pools and tunnels.
 
 pub mod body;
+mod fields;
 pub mod fuzzing;
 pub mod http1;
 pub mod identity;
 pub mod listener;
+mod reply;
 pub mod server;
 mod timer;
 pub mod upstream;
 
 pub use body::{Body, BodyError, BoxedBody};
+pub use fields::{Field, Fields};
+pub use reply::Reply;

@@ -338,9 +338,11 @@ fn files() -> BTreeMap<String, String> {
                 "fuzz/target",
                 "fuzz/artifacts",
             ];
+            if skipped.contains(&name.as_str()) {
+                continue; // in a second working tree of git, `.git` is a file
+            }
             if entry.file_type().unwrap().is_dir() {
-                if !skipped.contains(&name.as_str()) && !name.contains("node_modules") && !name.contains("fuzz-corpus")
-                {
+                if !name.contains("node_modules") && !name.contains("fuzz-corpus") {
                     waiting.push(path);
                 }
             } else if name != ".git" // a file in a linked working tree

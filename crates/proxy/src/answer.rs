@@ -1,12 +1,12 @@
 //! Refusals as answers: Amazon's bodies and headers, customised where an API says so.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use portcullis_model::{
     gateway_response::{CustomResponse, ResponseType},
     snapshot::ApiKind,
 };
-use portcullis_net::Body;
+use portcullis_net::{Fields, Reply};
 use portcullis_template::{ContextValues, Sink, Variable, gateway::RequestValues, mapping::Source, variable::Escape};
 
 use crate::{Rejection, integrate::source_value, record::Record};
@@ -25,8 +25,8 @@ pub(crate) struct Quotable<'r> {
 }
 
 /// The answer to a refused request. The record holds the refusal already.
-pub(crate) fn refuse(record: &Record, rejection: &Rejection, quotable: Option<Quotable<'_>>) -> Response<Body> {
-    let mut response = match record.stage().map(|(stage, _)| stage.kind) {
+pub(crate) fn refuse(record: &Record, rejection: &Rejection, quotable: Option<Quotable<'_>>) -> Reply {
+    let mut reply = match record.stage().map(|(stage, _)| stage.kind) {
         Some(ApiKind::Http) => http(rejection),
         Some(ApiKind::Rest) | None => rest(record, rejection, quotable),
     };
@@ -34,41 +34,36 @@ pub(crate) fn refuse(record: &Record, rejection: &Rejection, quotable: Option<Qu
         retry_after_ms: Some(wait_ms),
     } = rejection
     {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000).max(1)));
+        let seconds = wait_ms.div_ceil(1_000).max(1);
+        reply.fields.set(&header::RETRY_AFTER, &HeaderValue::from(seconds));
     }
-    identify(record, response.headers_mut());
-    response
+    identify(record, &mut reply.fields);
+    reply
 }
 
 /// The headers that every answer carries, and those that steps have queued.
-pub(crate) fn identify(record: &Record, headers: &mut HeaderMap) {
-    if let Some(queued) = &record.queued {
-        for (name, value) in queued.iter() {
-            headers.insert(name.clone(), value.clone());
-        }
+pub(crate) fn identify(record: &Record, fields: &mut Fields) {
+    for (name, value) in record.queued.iter().flat_map(|queued| queued.iter()) {
+        fields.set(name, value);
     }
-    let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"));
-    match record.stage().map(|(stage, _)| stage.kind) {
-        Some(ApiKind::Http) => {
-            headers.insert(&HTTP_REQUEST_ID, value(record.extended_id().as_str()));
-        }
+    // The gateway's ids are always values.
+    let _ = match record.stage().map(|(stage, _)| stage.kind) {
+        Some(ApiKind::Http) => fields.set_text(&HTTP_REQUEST_ID, record.extended_id().as_str()),
         Some(ApiKind::Rest) | None => {
-            headers.insert(&REQUEST_ID, value(record.id.as_str()));
-            headers.insert(&API_GATEWAY_ID, value(record.extended_id().as_str()));
+            fields.set_text(&REQUEST_ID, record.id.as_str())
+                && fields.set_text(&API_GATEWAY_ID, record.extended_id().as_str())
         }
-    }
+    };
 }
 
-fn http(rejection: &Rejection) -> Response<Body> {
+fn http(rejection: &Rejection) -> Reply {
     let facts = rejection.facts();
     let body = serde_json::json!({ "message": facts.http_message }).to_string();
-    let mut response = plain(facts.http_status, JSON, body.into_bytes());
-    if let Some(challenge) = challenge(rejection) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    let reply = plain(facts.http_status, &JSON, body.into_bytes());
+    match challenge(rejection) {
+        Some(challenge) => reply.with(&header::WWW_AUTHENTICATE, &challenge),
+        None => reply,
     }
-    response
 }
 
 /// RFC 6750 section 3, in Amazon's words.
@@ -91,7 +86,7 @@ fn challenge(rejection: &Rejection) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
-fn rest(record: &Record, rejection: &Rejection, quotable: Option<Quotable<'_>>) -> Response<Body> {
+fn rest(record: &Record, rejection: &Rejection, quotable: Option<Quotable<'_>>) -> Reply {
     let facts = rejection.facts();
     let responses = record.stage().map(|(stage, _)| &stage.gateway_responses);
     let (custom, status) = responses.map_or((None, facts.status), |all| all.find(facts.response, facts.status));
@@ -100,24 +95,23 @@ fn rest(record: &Record, rejection: &Rejection, quotable: Option<Quotable<'_>>) 
         quotable,
         status,
     };
-    let mut response = match custom.and_then(|custom| body(custom, &values)) {
-        Some((media_type, body)) => plain(status, media_type, body),
+    let mut reply = match custom.and_then(|custom| body(custom, &values)) {
+        Some((media_type, body)) => plain(status, &media_type, body),
         None => plain_default(facts.response, status, facts.message.as_deref()),
     };
-    let headers = response.headers_mut();
     let error_type = facts.response.defaults().error_type;
     if !error_type.is_empty() {
-        headers.insert(&ERROR_TYPE, HeaderValue::from_static(error_type));
+        reply.fields.push(&ERROR_TYPE, &HeaderValue::from_static(error_type));
     }
     for (name, source) in custom.into_iter().flat_map(|custom| &custom.headers) {
         if let Some(value) = source
             .value(&values)
             .and_then(|value| HeaderValue::try_from(value).ok())
         {
-            headers.insert(name.clone(), value);
+            reply.fields.set(name, &value);
         }
     }
-    response
+    reply
 }
 
 /// The body of the template that the caller's `Accept` names, else of the first.
@@ -139,10 +133,10 @@ fn body(custom: &CustomResponse, values: &Values<'_>) -> Option<(HeaderValue, Ve
     Some((HeaderValue::try_from(media_type.as_str()).ok()?, out))
 }
 
-fn plain_default(response: ResponseType, status: u16, message: Option<&str>) -> Response<Body> {
+fn plain_default(response: ResponseType, status: u16, message: Option<&str>) -> Reply {
     if response == ResponseType::RequestTooLarge {
         let text = message.unwrap_or_default().as_bytes().to_vec();
-        return plain(status, HeaderValue::from_static("text/plain"), text);
+        return plain(status, &HeaderValue::from_static("text/plain"), text);
     }
     // Only this type's message begins with a capital letter in its body.
     let key = if response == ResponseType::AccessDenied && message != Some("Forbidden") {
@@ -152,16 +146,14 @@ fn plain_default(response: ResponseType, status: u16, message: Option<&str>) -> 
     };
     plain(
         status,
-        JSON,
+        &JSON,
         serde_json::json!({ key: message }).to_string().into_bytes(),
     )
 }
 
-fn plain(status: u16, media_type: HeaderValue, body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(Bytes::from(body)));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
-    response
+fn plain(status: u16, media_type: &HeaderValue, body: Vec<u8>) -> Reply {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Reply::new(status, Bytes::from(body)).with(&header::CONTENT_TYPE, media_type)
 }
 
 /// The values that a customised gateway response may quote.

@@ -6,10 +6,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use http::{HeaderName, Method, Request, Response, Version};
+use http::{HeaderName, Method, Request, Version};
 use portcullis_core::{Clock, RequestId, Timestamp};
 use portcullis_net::{
-    Body,
+    Reply,
     http1::HeadFault,
     listener::TrustedProxies,
     server::{Fault, Handler, Peer, RequestBody},
@@ -104,7 +104,7 @@ impl Worker {
         request: Request<RequestBody>,
         peer: Peer,
         observer: &mut O,
-    ) -> impl Future<Output = (Response<Body>, Box<Record>)> + Send {
+    ) -> impl Future<Output = (Reply, Box<Record>)> + Send {
         let mut record = self.record(request.method().clone(), request.version(), &peer);
         let trusted = self.gateway.trusted_proxies.get(peer.listener);
         if let Some(trusted) = trusted.filter(|trusted| trusted.contains(peer.address)) {
@@ -122,10 +122,10 @@ impl Worker {
         };
         async move {
             let result = pipeline::proceed(self, &mut record, &uri, &mut message, observer).await;
-            let response = match result {
-                Ok(mut response) => {
-                    answer::identify(&record, response.headers_mut());
-                    response
+            let reply = match result {
+                Ok(mut reply) => {
+                    answer::identify(&record, &mut reply.fields);
+                    reply
                 }
                 Err(rejection) => {
                     observer.refused(rejection.facts().step, format_args!("{}", rejection.log_text()));
@@ -134,8 +134,8 @@ impl Worker {
                     answer::refuse(&record, &rejection, quotable)
                 }
             };
-            record.status = response.status().as_u16();
-            (response, record)
+            record.status = reply.status.as_u16();
+            (reply, record)
         }
     }
 
@@ -177,23 +177,19 @@ impl Worker {
 impl Handler for Worker {
     type Receipt = Box<Record>;
 
-    fn call(
-        &self,
-        request: Request<RequestBody>,
-        peer: &Peer,
-    ) -> impl Future<Output = (Response<Body>, Box<Record>)> + Send {
+    fn call(&self, request: Request<RequestBody>, peer: &Peer) -> impl Future<Output = (Reply, Box<Record>)> + Send {
         // Nothing is allocated or leaked: nobody has no size.
         let nobody: &'static mut () = Box::leak(Box::new(()));
         self.answer(request, *peer, nobody)
     }
 
-    fn refuse(&self, fault: Fault, peer: &Peer) -> (Response<Body>, Box<Record>) {
+    fn refuse(&self, fault: Fault, peer: &Peer) -> (Reply, Box<Record>) {
         let mut record = self.record(pipeline::unknown_method(), Version::HTTP_11, peer);
         let rejection = rejection(fault);
-        let response = answer::refuse(&record, &rejection, None::<Quotable<'_>>);
-        record.status = response.status().as_u16();
+        let reply = answer::refuse(&record, &rejection, None::<Quotable<'_>>);
+        record.status = reply.status.as_u16();
         record.rejection = Some(rejection);
-        (response, record)
+        (reply, record)
     }
 }
 

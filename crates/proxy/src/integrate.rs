@@ -9,11 +9,11 @@ mod target;
 mod values;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method};
 use portcullis_limit::Lease;
 use portcullis_model::snapshot::Integration;
 use portcullis_net::{
-    Body,
+    Body, Reply,
     server::{Peer, RequestBody},
     upstream::Client,
 };
@@ -69,7 +69,7 @@ pub(crate) async fn integrate(
     client: &Client,
     live: &Live,
     record: &mut Record,
-) -> Result<Response<Body>, Rejection> {
+) -> Result<Reply, Rejection> {
     let Admitted {
         received,
         located,

@@ -1,8 +1,8 @@
 //! The request, top to bottom. In a financial gateway the order of steps is a security property, so it is one function.
 
-use http::{Method, Response, Uri};
+use http::{Method, Uri};
 use portcullis_model::snapshot::Protection;
-use portcullis_net::Body;
+use portcullis_net::Reply;
 use portcullis_policy::{DecidedBy, Permit, Side};
 
 use crate::{
@@ -25,7 +25,7 @@ pub(crate) async fn proceed<O: Observer>(
     uri: &Uri,
     message: &mut Message,
     observer: &mut O,
-) -> Result<Response<Body>, Rejection> {
+) -> Result<Reply, Rejection> {
     let live = std::sync::Arc::clone(&record.live);
     let Message {
         method, headers, body, ..
@@ -89,9 +89,9 @@ pub(crate) async fn proceed<O: Observer>(
         lease,
     };
     let kind = admitted.routed.route().integration.kind();
-    let response = integrate::integrate(admitted, message, worker.client(), &live, record).await?;
-    observer.passed(Step::Integrate, format_args!("{kind} answered {}", response.status()));
-    Ok(response)
+    let reply = integrate::integrate(admitted, message, worker.client(), &live, record).await?;
+    observer.passed(Step::Integrate, format_args!("{kind} answered {}", reply.status));
+    Ok(reply)
 }
 
 async fn identify(

@@ -44,6 +44,14 @@ pub(crate) fn text_field(output: &mut Vec<u8>, name: &HeaderName, text: &str) {
     raw_field(output, name.as_str(), text.as_bytes());
 }
 
+/// One field line whose value is a number.
+pub(crate) fn number_field(output: &mut Vec<u8>, name: &HeaderName, number: u64) {
+    output.extend_from_slice(name.as_str().as_bytes());
+    output.extend_from_slice(b": ");
+    decimal(output, number);
+    output.extend_from_slice(b"\r\n");
+}
+
 /// `content-length: 5` and its line break.
 pub fn content_length(output: &mut Vec<u8>, bytes: u64) {
     output.extend_from_slice(b"content-length: ");
@@ -76,7 +84,8 @@ pub fn chunk_end(output: &mut Vec<u8>) {
     output.extend_from_slice(b"\r\n");
 }
 
-fn raw_field(output: &mut Vec<u8>, name: &str, value: &[u8]) {
+/// One field line of parts that were checked.
+pub(crate) fn raw_field(output: &mut Vec<u8>, name: &str, value: &[u8]) {
     output.reserve(name.len() + value.len() + 4);
     output.extend_from_slice(name.as_bytes());
     output.extend_from_slice(b": ");

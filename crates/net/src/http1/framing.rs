@@ -1,8 +1,9 @@
 //! Where a message's body ends (RFC 9112 section 6), decided from its head alone.
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
+use http::{Method, StatusCode, Version, header};
 
 use super::head::{RequestHead, ResponseHead};
+use super::lookup::Lookup;
 
 /// How a request's body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub enum FramingFault {
 }
 
 /// How the body of a request is framed.
-pub fn request(version: Version, headers: &HeaderMap) -> Result<RequestFraming, FramingFault> {
+pub fn request(version: Version, headers: &impl Lookup) -> Result<RequestFraming, FramingFault> {
     match announced(version, headers)? {
         Announced::Nothing => Ok(RequestFraming::None), // RFC 9112 section 6.3, item 7
         Announced::Length(bytes) => Ok(RequestFraming::Length(bytes)),
@@ -62,14 +63,14 @@ pub fn response(
     method: &Method,
     status: StatusCode,
     version: Version,
-    headers: &HeaderMap,
+    headers: &impl Lookup,
 ) -> Result<ResponseFraming, FramingFault> {
     Ok(announced(version, headers)?.of_response(method, status))
 }
 
 /// The value of the one `Content-Length`, `None` without one. For HEAD and 304 it tells the length that GET would have had.
-pub fn content_length(headers: &HeaderMap) -> Result<Option<u64>, FramingFault> {
-    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
+pub fn content_length(headers: &impl Lookup) -> Result<Option<u64>, FramingFault> {
+    let mut values = headers.values(&header::CONTENT_LENGTH);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => decimal(value).map(Some),
@@ -92,8 +93,8 @@ pub(crate) fn of_response(
     head: &ResponseHead,
 ) -> Result<(ResponseFraming, Option<u64>), FramingFault> {
     let announced = match (head.noted.transfer_encoding, head.noted.content_length) {
-        (true, _) => announced(head.version, &head.headers)?,
-        (false, true) => content_length(&head.headers)?.map_or(Announced::Nothing, Announced::Length),
+        (true, _) => announced(head.version, &head.fields)?,
+        (false, true) => content_length(&head.fields)?.map_or(Announced::Nothing, Announced::Length),
         (false, false) => Announced::Nothing,
     };
     let length = match announced {
@@ -124,9 +125,9 @@ impl Announced {
     }
 }
 
-fn announced(version: Version, headers: &HeaderMap) -> Result<Announced, FramingFault> {
+fn announced(version: Version, headers: &impl Lookup) -> Result<Announced, FramingFault> {
     let length = content_length(headers)?;
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let mut codings = headers.values(&header::TRANSFER_ENCODING);
     let Some(coding) = codings.next() else {
         return Ok(length.map_or(Announced::Nothing, Announced::Length));
     };
@@ -136,19 +137,18 @@ fn announced(version: Version, headers: &HeaderMap) -> Result<Announced, Framing
     if version == Version::HTTP_10 {
         return Err(FramingFault::CodingTooNew);
     }
-    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+    if codings.next().is_some() || !coding.eq_ignore_ascii_case(b"chunked") {
         return Err(FramingFault::CodingUnsupported);
     }
     Ok(Announced::Chunked)
 }
 
 /// Digits and nothing else: `str::parse` would take `+5`.
-fn decimal(value: &HeaderValue) -> Result<u64, FramingFault> {
+fn decimal(digits: &[u8]) -> Result<u64, FramingFault> {
     let add = |number: u64, byte: &u8| {
         let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
         number.checked_mul(10)?.checked_add(digit.into())
     };
-    let digits = value.as_bytes();
     let number = digits.iter().try_fold(0, add).filter(|_| !digits.is_empty());
     number.ok_or(FramingFault::LengthMalformed)
 }

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
 
 use super::scan::{LeadingEmptyLine, Scan};
 use super::{request, response};
+use crate::fields::Fields;
 
 /// The field that says how long a connection may rest (RFC 2068 section 19.7.1.1).
 pub(crate) const KEEP_ALIVE: &str = "keep-alive";
@@ -44,15 +45,15 @@ pub struct RequestHead {
     pub(crate) noted: Noted,
 }
 
-/// A response's head, owning its bytes as [`RequestHead`] does.
+/// A response's head.
 #[derive(Debug)]
 pub struct ResponseHead {
     /// 100 to 999.
     pub status: StatusCode,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
-    /// All fields as received.
-    pub headers: HeaderMap,
+    /// All fields as received, but for white space around values.
+    pub fields: Fields,
     pub(crate) noted: Noted,
 }
 
@@ -134,7 +135,12 @@ impl HeadReader {
     /// Takes a response's head off the front of `input`; `None` when it is not complete yet.
     pub fn response(&mut self, input: &mut BytesMut) -> Result<Option<ResponseHead>, HeadFault> {
         match self.scan.head_end(input, self.limits, LeadingEmptyLine::Refused)? {
-            Some((start, end)) => response::parse(&self.take(input, start, end)).map(Some),
+            Some((start, end)) => {
+                self.scan = Scan::default();
+                let head = response::parse(&input[start..end]);
+                input.advance(end);
+                head.map(Some)
+            }
             None => Ok(None),
         }
     }
@@ -151,6 +157,22 @@ impl HeadReader {
 // === impl Noted ===
 
 impl Noted {
+    /// What is noted of a response's fields.
+    pub(super) fn of(parsed: &[httparse::Header<'_>]) -> Self {
+        let mut noted = Self::default();
+        for field in parsed {
+            let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+            match field.name.len() {
+                10 if is(header::CONNECTION.as_str()) => noted.connection = true,
+                10 if is(KEEP_ALIVE) => noted.keep_alive = true,
+                14 if is(header::CONTENT_LENGTH.as_str()) => noted.content_length = true,
+                17 if is(header::TRANSFER_ENCODING.as_str()) => noted.transfer_encoding = true,
+                _ => {}
+            }
+        }
+        noted
+    }
+
     fn note(&mut self, name: &HeaderName) {
         match *name {
             header::CONNECTION => self.connection = true,

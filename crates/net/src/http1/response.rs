@@ -2,13 +2,13 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::Bytes;
 use http::StatusCode;
 
-use super::head::{FIELDS_MAX, HeadFault, ResponseHead, fields, head_fault, version};
+use super::head::{FIELDS_MAX, HeadFault, Noted, ResponseHead, head_fault, version};
+use crate::fields::Fields;
 
 /// Parses a complete head.
-pub(super) fn parse(head: &Bytes) -> Result<ResponseHead, HeadFault> {
+pub(super) fn parse(head: &[u8]) -> Result<ResponseHead, HeadFault> {
     let mut storage = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut parsed = httparse::Response::new(&mut []);
     let status = httparse::ParserConfig::default()
@@ -17,11 +17,10 @@ pub(super) fn parse(head: &Bytes) -> Result<ResponseHead, HeadFault> {
     if status != httparse::Status::Complete(head.len()) {
         return Err(HeadFault::LineMalformed); // httparse saw the head end elsewhere than we did
     }
-    let (headers, noted) = fields(head, parsed.headers)?;
     Ok(ResponseHead {
         status: StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(|_| HeadFault::LineMalformed)?,
         version: version(parsed.version)?,
-        headers,
-        noted,
+        fields: Fields::of_parsed(head, parsed.headers),
+        noted: Noted::of(parsed.headers),
     })
 }

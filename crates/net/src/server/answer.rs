@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, Version, header};
+use http::{StatusCode, Version, header};
 use http_body::Body as _;
 
 use super::date;
@@ -16,7 +16,9 @@ use super::tunnel;
 use super::wire::{Continuation, Link, Shared, WriteFault, lock};
 use super::worker::Worker;
 use crate::body::Body;
-use crate::http1::{encode, persistence};
+use crate::fields::{Field, Fields};
+use crate::http1::{KEEP_ALIVE, encode, persistence};
+use crate::reply::Reply;
 
 /// An unread body of more than this ends the connection, and the answer says so.
 const UNREAD_BYTES_MAX: u64 = 64 * 1024;
@@ -71,27 +73,28 @@ impl Asked {
     };
 }
 
-/// Sends `response` and tells `receipt`.
+/// Sends `reply` and tells `receipt`.
 pub(super) async fn send<IO: Link, R: Receipt>(
     wire: &Shared<IO>,
     asked: Asked,
-    response: Response<Body>,
+    reply: Reply,
     receipt: R,
     worker: &Worker,
 ) -> Outcome {
     let mut counter = Counter::new(receipt);
-    let (parts, body) = response.into_parts();
+    let Reply { status, fields, body } = reply;
     if let Body::Tunnel(tunnel) = body {
-        return upgrade(wire, parts.status, &parts.headers, tunnel, counter).await;
+        return upgrade(wire, status, &fields, tunnel, counter).await;
     }
-    if parts.status.is_informational() {
+    if status.is_informational() {
         worker.stats().count_broken(); // no answer: the client would wait for the next one for ever
         return Outcome::Broken;
     }
     let is_kept = may_keep(wire, &body) && !worker.is_stopping();
-    let plan = plan(asked, parts.status, &parts.headers, &body, is_kept);
+    let plan = plan(asked, status, &fields, &body, is_kept);
     let mut outbox = Outbox::new();
-    head(outbox.text(), asked, parts.status, &parts.headers, plan);
+    head(outbox.text(), asked, status, &fields, plan);
+    drop(fields);
     let written = match (plan.framing, body) {
         (Framing::None, _) | (_, Body::Empty) => flush(wire, &mut outbox).await,
         (_, Body::Full(bytes)) => {
@@ -156,7 +159,7 @@ fn may_keep<IO: Link>(wire: &Shared<IO>, body: &Body) -> bool {
     !wire.is_broken && (is_streaming || wire.decoder.remaining().is_none_or(|bytes| bytes <= UNREAD_BYTES_MAX))
 }
 
-fn plan(asked: Asked, status: StatusCode, headers: &HeaderMap, body: &Body, is_kept: bool) -> Plan {
+fn plan(asked: Asked, status: StatusCode, fields: &Fields, body: &Body, is_kept: bool) -> Plan {
     let is_bodiless = asked.is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let framing = match body.length() {
         _ if is_bodiless => Framing::None, // RFC 9112 section 6.3, item 1
@@ -164,7 +167,7 @@ fn plan(asked: Asked, status: StatusCode, headers: &HeaderMap, body: &Body, is_k
         None if asked.version == Version::HTTP_10 => Framing::UntilClose, // it knows no chunks (RFC 9112 section 7)
         None => Framing::Chunked,
     };
-    let wants_close = persistence::has_option(headers, "close");
+    let wants_close = persistence::has_option(fields, "close");
     Plan {
         framing,
         is_kept: is_kept && asked.is_kept_alive && !wants_close && framing != Framing::UntilClose,
@@ -172,18 +175,42 @@ fn plan(asked: Asked, status: StatusCode, headers: &HeaderMap, body: &Body, is_k
     }
 }
 
-fn head(output: &mut Vec<u8>, asked: Asked, status: StatusCode, headers: &HeaderMap, plan: Plan) {
+/// A field that is ours to write or to look at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Special {
+    /// `Connection`, `Keep-Alive`, `Transfer-Encoding`.
+    OfConnection,
+    Length,
+    Date,
+}
+
+fn special(field: &Field<'_>) -> Option<Special> {
+    let name = field.name();
+    let is = |known: &str, special| field.is(known).then_some(special);
+    match name.len() {
+        4 => is(header::DATE.as_str(), Special::Date),
+        10 => is(header::CONNECTION.as_str(), Special::OfConnection).or_else(|| is(KEEP_ALIVE, Special::OfConnection)),
+        14 => is(header::CONTENT_LENGTH.as_str(), Special::Length),
+        17 => is(header::TRANSFER_ENCODING.as_str(), Special::OfConnection),
+        _ => None,
+    }
+}
+
+fn head(output: &mut Vec<u8>, asked: Asked, status: StatusCode, fields: &Fields, plan: Plan) {
     encode::status_line(output, Version::HTTP_11, status);
     let mut is_dated = false;
-    for (name, value) in headers {
-        match *name {
-            header::CONNECTION | header::TRANSFER_ENCODING => {}
-            header::CONTENT_LENGTH if !plan.is_length_given => {}
-            _ if name == "keep-alive" => {}
-            _ => {
-                is_dated |= *name == header::DATE;
-                encode::field(output, name, value);
+    for field in fields.iter() {
+        let is_out = match special(&field) {
+            Some(Special::OfConnection) => false,
+            Some(Special::Length) => plan.is_length_given,
+            Some(Special::Date) => {
+                is_dated = true;
+                true
             }
+            None => true,
+        };
+        if is_out {
+            output.extend_from_slice(field.line());
         }
     }
     if !is_dated {
@@ -279,16 +306,15 @@ fn finish(outbox: &mut Outbox, framing: Framing, pushed: u64) -> Result<(), Faul
 async fn upgrade<IO: Link, R: Receipt>(
     wire: &Shared<IO>,
     status: StatusCode,
-    headers: &HeaderMap,
+    fields: &Fields,
     tunnel: crate::upstream::Tunnel,
     mut counter: Counter<R>,
 ) -> Outcome {
     let mut outbox = Outbox::new();
     encode::status_line(outbox.text(), Version::HTTP_11, status);
-    for (name, value) in headers {
-        match *name {
-            header::CONNECTION | header::TRANSFER_ENCODING | header::CONTENT_LENGTH => {}
-            _ => encode::field(outbox.text(), name, value),
+    for field in fields.iter() {
+        if matches!(special(&field), None | Some(Special::Date)) {
+            outbox.text().extend_from_slice(field.line());
         }
     }
     outbox.text().extend_from_slice(b"connection: upgrade\r\n");

@@ -62,8 +62,8 @@ pub(super) async fn serve<IO: Link, H: Handler>(
             Ok((head, framing)) => exchange(&wire, head, framing, &*handler, &peer, settings, worker).await,
             Err(NoRequest::Fault(fault)) => {
                 worker.stats().count_fault();
-                let (response, receipt) = handler.refuse(fault, &peer);
-                answer::send(&wire, Asked::UNREADABLE, response, receipt, worker).await;
+                let (reply, receipt) = handler.refuse(fault, &peer);
+                answer::send(&wire, Asked::UNREADABLE, reply, receipt, worker).await;
                 After::Linger
             }
             Err(NoRequest::End) => After::Close,
@@ -149,8 +149,8 @@ async fn exchange<IO: Link, H: Handler>(
     };
     let body = body(wire, &head, framing, settings);
     // Boxed, so that a connection at rest does not hold the room that a request needs.
-    let (response, receipt) = Box::pin(handler.call(request(head, body), peer)).await;
-    let outcome = answer::send(wire, asked, response, receipt, worker).await;
+    let (reply, receipt) = Box::pin(handler.call(request(head, body), peer)).await;
+    let outcome = answer::send(wire, asked, reply, receipt, worker).await;
     let (after, undrained) = {
         let mut wire = lock(wire);
         wire.turn += 1; // whoever still holds the body gets no more of it

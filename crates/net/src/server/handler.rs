@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{Request, Response};
+use http::Request;
 
 use super::request_body::RequestBody;
-use crate::body::Body;
 use crate::http1::{FramingFault, HeadFault};
+use crate::reply::Reply;
 
 /// Answers requests. Each worker has its own, so what it holds needs no lock that is ever contended.
 ///
@@ -19,14 +19,10 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Answers one request. The future runs in the connection's task and is dropped when the server is cut off; it is not
     /// dropped when the client goes away, because the client may have closed its sending side alone.
-    fn call(
-        &self,
-        request: Request<RequestBody>,
-        peer: &Peer,
-    ) -> impl Future<Output = (Response<Body>, Self::Receipt)> + Send;
+    fn call(&self, request: Request<RequestBody>, peer: &Peer) -> impl Future<Output = (Reply, Self::Receipt)> + Send;
 
     /// The answer to what could not be read as a request. The connection is closed behind it.
-    fn refuse(&self, fault: Fault, peer: &Peer) -> (Response<Body>, Self::Receipt);
+    fn refuse(&self, fault: Fault, peer: &Peer) -> (Reply, Self::Receipt);
 }
 
 /// Told what became of an answer.

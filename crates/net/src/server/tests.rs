@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
@@ -16,8 +16,8 @@ use super::handler::{Fault, Handler, Peer, Receipt, Sent};
 use super::request_body::RequestBody;
 use super::stats::ServerStats;
 use super::worker::Worker;
-use crate::body::Body;
 use crate::listener::ListenerSettings;
+use crate::reply::Reply;
 
 /// Answers a body with itself or with its error, a refusal with its fault, and `/large` with a mebibyte.
 #[derive(Clone, Default)]
@@ -32,18 +32,18 @@ impl Receipt for Mirror {
 impl Handler for Mirror {
     type Receipt = Self;
 
-    async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Response<Body>, Self) {
+    async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Reply, Self) {
         let is_large = request.uri().path() == "/large";
         let bytes = match request.into_body().collect().await {
             Ok(_) if is_large => Bytes::from(vec![b'x'; 1 << 20]),
             Ok(body) => body.to_bytes(),
             Err(error) => Bytes::from(error.to_string()),
         };
-        (Response::new(Body::from(bytes)), self.clone())
+        (Reply::new(StatusCode::OK, bytes), self.clone())
     }
 
-    fn refuse(&self, fault: Fault, _: &Peer) -> (Response<Body>, Self) {
-        (Response::new(Body::from(Bytes::from(fault.to_string()))), self.clone())
+    fn refuse(&self, fault: Fault, _: &Peer) -> (Reply, Self) {
+        (Reply::new(StatusCode::OK, Bytes::from(fault.to_string())), self.clone())
     }
 }
 
@@ -175,12 +175,12 @@ async fn a_body_outlives_its_request_as_an_error() {
     struct Keeper(Arc<Mutex<Vec<RequestBody>>>);
     impl Handler for Keeper {
         type Receipt = Mirror;
-        async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Response<Body>, Mirror) {
+        async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Reply, Mirror) {
             self.0.lock().unwrap().push(request.into_body());
-            (Response::new(Body::Empty), Mirror::default())
+            (Reply::default(), Mirror::default())
         }
-        fn refuse(&self, _: Fault, _: &Peer) -> (Response<Body>, Mirror) {
-            (Response::new(Body::Empty), Mirror::default())
+        fn refuse(&self, _: Fault, _: &Peer) -> (Reply, Mirror) {
+            (Reply::default(), Mirror::default())
         }
     }
     let (mut client, link) = duplex(4096);

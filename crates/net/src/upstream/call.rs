@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::field_lines::FieldLines;
 use crate::body::Body;
+use crate::fields::Fields;
 
 /// A request to an upstream.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ pub struct Answer {
     /// 101, or 200 to 999.
     pub status: StatusCode,
     /// As received, those of the connection and of framing included.
-    pub headers: HeaderMap,
+    pub fields: Fields,
     /// [`Body::Empty`], [`Body::Full`] when it came with the head and is small, [`Body::Upstream`], or [`Body::Tunnel`] with 101.
     pub body: Body,
     /// What `Content-Length` says. With HEAD and 304 it may be set although the body is empty.

@@ -21,6 +21,7 @@ use super::stats::UpstreamStats;
 use super::tunnel::Tunnel;
 use super::upload::Upload;
 use crate::body::Body;
+use crate::fields::Fields;
 use crate::http1::{
     Decoded, Decoder, HeadLimits, HeadReader, KEEP_ALIVE, ResponseFraming, ResponseHead, framing, persistence,
 };
@@ -182,24 +183,24 @@ impl Client {
         let ResponseHead {
             status,
             version,
-            headers,
+            fields,
             noted,
         } = head;
         let body = if status == StatusCode::SWITCHING_PROTOCOLS {
-            if !call.upgrade || !is_same_protocol(&call.headers, &headers) || !exchange.upload.is_done() {
+            if !call.upgrade || !is_same_protocol(&call.headers, &fields) || !exchange.upload.is_done() {
                 return Err(UpstreamError::UpgradeUnexpected);
             }
             Body::Tunnel(Tunnel::new(exchange.connection))
         } else {
             let keep = version == http::Version::HTTP_11
                 && framing != ResponseFraming::UntilClose
-                && persistence::of_head(version, &headers, noted);
+                && persistence::of_head(version, &fields, noted);
             let mut decoder = Decoder::response(framing);
             let arrived = arrived(&mut decoder, &mut exchange.connection.input);
             let home = keep.then(|| Home {
                 pool: &self.pool,
                 origin: origin.id(),
-                timeout: noted.keep_alive.then(|| allowed_rest(&headers)).flatten(),
+                timeout: noted.keep_alive.then(|| allowed_rest(&fields)).flatten(),
             });
             if decoder.is_ended() {
                 if let Some(home) = home {
@@ -218,7 +219,7 @@ impl Client {
         };
         Ok(Answer {
             status,
-            headers,
+            fields,
             body,
             body_length,
             reused: false,
@@ -256,8 +257,8 @@ fn arrived(decoder: &mut Decoder, input: &mut BytesMut) -> Bytes {
 }
 
 /// How long the upstream says that it keeps the connection, less a second for the way there.
-fn allowed_rest(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(KEEP_ALIVE)?.to_str().ok()?;
+fn allowed_rest(fields: &Fields) -> Option<Duration> {
+    let value = std::str::from_utf8(fields.get(KEEP_ALIVE)?).ok()?;
     let parameter = value.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
     parameter
         .parse()
@@ -266,9 +267,10 @@ fn allowed_rest(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Whether a 101 names the protocol that was asked for, and says so as RFC 9110 section 7.8 wants it.
-fn is_same_protocol(asked: &HeaderMap, answered: &HeaderMap) -> bool {
-    let (Some(asked), Some(answered_with)) = (asked.get(header::UPGRADE), answered.get(header::UPGRADE)) else {
+fn is_same_protocol(asked: &HeaderMap, answered: &Fields) -> bool {
+    let answered_with = answered.get(header::UPGRADE.as_str());
+    let (Some(asked), Some(answered_with)) = (asked.get(header::UPGRADE), answered_with) else {
         return false;
     };
-    persistence::has_option(answered, "upgrade") && asked.as_bytes().eq_ignore_ascii_case(answered_with.as_bytes())
+    persistence::has_option(answered, "upgrade") && asked.as_bytes().eq_ignore_ascii_case(answered_with)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::{HeaderName, HeaderValue, header};
 
+use crate::fields::is_value;
 use crate::http1::encode;
 
 /// Field lines as they go out, so that what is added to every request needs neither a map nor values of its own.
@@ -60,13 +61,6 @@ impl fmt::Debug for FieldLines {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "FieldLines({} bytes)", self.0.len())
     }
-}
-
-/// Looks at every byte whatever it finds: so the compiler looks at many at once.
-fn is_value(text: &[u8]) -> bool {
-    text.iter().fold(true, |so_far, byte| {
-        so_far & (*byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f))
-    })
 }
 
 /// Whether a field belongs to the connection or to framing (RFC 9110 section 7.6.1) and is never taken from a caller.

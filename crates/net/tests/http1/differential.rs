@@ -94,7 +94,7 @@ async fn ours(client: &Client, listener: &TcpListener, method: &Method, response
     let read = async {
         let mut answer = client.call(&origin, call).await.ok()?;
         let body = all_of(&mut answer.body).await.ok()?;
-        Some((answer.status.as_u16(), answer.headers, body))
+        Some((answer.status.as_u16(), answer.fields.to_map(), body))
     };
     tokio::join!(serve, read).1
 }

@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use portcullis_net::http1::HeadFault;
 use portcullis_net::listener::ListenerSettings;
 use portcullis_net::server::{Fault, Handler, Peer, Receipt, RequestBody, Sent, Server, ServerSettings, ServerStats};
-use portcullis_net::{Body, BodyError};
+use portcullis_net::{Body, BodyError, Fields, Reply};
 use tokio::sync::Semaphore;
 
 /// However slow the machine is: a test that takes this long has failed.
@@ -84,7 +84,7 @@ impl http_body::Body for Pieces {
 impl Handler for Echo {
     type Receipt = Told;
 
-    async fn call(&self, request: Request<RequestBody>, peer: &Peer) -> (Response<Body>, Told) {
+    async fn call(&self, request: Request<RequestBody>, peer: &Peer) -> (Reply, Told) {
         self.calls
             .lock()
             .unwrap()
@@ -144,10 +144,10 @@ impl Handler for Echo {
             "/panic" => panic!("the handler was asked to"),
             _ => builder.body(Body::from(Bytes::from_static(b"hello"))),
         };
-        (response.unwrap(), Told(self.receipts.clone()))
+        (reply(response.unwrap()), Told(self.receipts.clone()))
     }
 
-    fn refuse(&self, fault: Fault, _: &Peer) -> (Response<Body>, Told) {
+    fn refuse(&self, fault: Fault, _: &Peer) -> (Reply, Told) {
         self.calls.lock().unwrap().push(format!("fault: {fault}"));
         let status = match fault {
             Fault::HeadTimeout => 408,
@@ -157,7 +157,16 @@ impl Handler for Echo {
             Fault::Head(_) | Fault::Framing(_) => 400,
         };
         let response = Response::builder().status(status).body(Body::Empty);
-        (response.unwrap(), Told(self.receipts.clone()))
+        (reply(response.unwrap()), Told(self.receipts.clone()))
+    }
+}
+
+fn reply(response: Response<Body>) -> Reply {
+    let (head, body) = response.into_parts();
+    Reply {
+        status: head.status,
+        fields: Fields::from(&head.headers),
+        body,
     }
 }
 

@@ -8,11 +8,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{Request, Response};
-use portcullis_net::Body;
+use http::{Request, StatusCode};
 use portcullis_net::listener::ListenerSettings;
 use portcullis_net::server::{Fault, Handler, Peer, Receipt, RequestBody, Sent, Server, ServerSettings};
 use portcullis_net::upstream::{Call, Client, ClientSettings, FieldLines, Origin, RetryRule};
+use portcullis_net::{Body, Reply};
 use tokio::time::Instant;
 
 use crate::harness::{Wire, settings};
@@ -35,7 +35,7 @@ impl Receipt for Told {
 impl Handler for Forward {
     type Receipt = Told;
 
-    async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Response<Body>, Told) {
+    async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Reply, Told) {
         let (parts, body) = request.into_parts();
         let upgrade = parts.headers.contains_key("upgrade");
         let call = Call {
@@ -55,24 +55,22 @@ impl Handler for Forward {
             retry: RetryRule::Never,
             upgrade,
         };
-        let response = match self.client.call(&self.origin, call).await {
-            Ok(answer) => {
-                let mut response = Response::new(answer.body);
-                *response.status_mut() = answer.status;
-                *response.headers_mut() = answer.headers;
-                response
-            }
-            Err(error) => Response::builder()
-                .status(502)
-                .body(Body::from(bytes::Bytes::from(error.to_string())))
-                .unwrap(),
+        let reply = match self.client.call(&self.origin, call).await {
+            Ok(answer) => Reply {
+                status: answer.status,
+                fields: answer.fields,
+                body: answer.body,
+            },
+            Err(error) => Reply::new(StatusCode::BAD_GATEWAY, bytes::Bytes::from(error.to_string())),
         };
-        (response, Told(self.receipts.clone()))
+        (reply, Told(self.receipts.clone()))
     }
 
-    fn refuse(&self, _: Fault, _: &Peer) -> (Response<Body>, Told) {
-        let response = Response::builder().status(400).body(Body::Empty);
-        (response.unwrap(), Told(self.receipts.clone()))
+    fn refuse(&self, _: Fault, _: &Peer) -> (Reply, Told) {
+        (
+            Reply::new(StatusCode::BAD_REQUEST, Body::Empty),
+            Told(self.receipts.clone()),
+        )
     }
 }
 

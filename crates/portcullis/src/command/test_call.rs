@@ -9,11 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
 use portcullis_core::SystemClock;
 use portcullis_net::{
-    Body,
+    Body, Fields, Reply,
     server::{Peer, RequestBody},
 };
 use portcullis_proxy::{BODY_BYTES_MAX, Fixtures, Gateway, Live, Observer, Step};
@@ -136,11 +136,11 @@ pub(super) fn run(args: &TestCall) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::Start)?;
-    let (way, response, body) = runtime.block_on(call(&gateway, request, args));
+    let (way, head, body) = runtime.block_on(call(&gateway, request, args));
     report::answer(&if args.json {
-        as_json(&way, &response, &body)
+        as_json(&way, &head, &body)
     } else {
-        as_text(&way, &response, &body)
+        as_text(&way, &head, &body)
     });
     Ok(if way.steps.iter().all(|passage| passage.has_passed) {
         Exit::Good
@@ -149,10 +149,16 @@ pub(super) fn run(args: &TestCall) -> Result<Exit, Failure> {
     })
 }
 
+/// What came back but for the body.
+struct Head {
+    status: StatusCode,
+    fields: Fields,
+}
+
 /// What came back of an answer's body.
 type Content = Result<Bytes, String>;
 
-async fn call(gateway: &Arc<Gateway>, request: Request<RequestBody>, args: &TestCall) -> (Way, Response<()>, Content) {
+async fn call(gateway: &Arc<Gateway>, request: Request<RequestBody>, args: &TestCall) -> (Way, Head, Content) {
     let worker = gateway.worker(0);
     let peer = Peer {
         address: args.source_ip.to_canonical(),
@@ -165,8 +171,8 @@ async fn call(gateway: &Arc<Gateway>, request: Request<RequestBody>, args: &Test
         since: Instant::now(),
         steps: Vec::new(),
     };
-    let (response, _) = worker.answer(request, peer, &mut way).await;
-    let (head, body) = response.into_parts();
+    let (reply, _) = worker.answer(request, peer, &mut way).await;
+    let Reply { status, fields, body } = reply;
     let content = match body {
         Body::Tunnel(_) => Err("the connection would be a tunnel from here on".to_owned()),
         body => Limited::new(body, ANSWER_BYTES_MAX)
@@ -175,7 +181,7 @@ async fn call(gateway: &Arc<Gateway>, request: Request<RequestBody>, args: &Test
             .map(|body| body.to_bytes())
             .map_err(|error| error.to_string()),
     };
-    (way, Response::from_parts(head, ()), content)
+    (way, Head { status, fields }, content)
 }
 
 fn request(args: &TestCall, body: Bytes) -> Result<Request<RequestBody>, Failure> {
@@ -208,15 +214,14 @@ fn request(args: &TestCall, body: Bytes) -> Result<Request<RequestBody>, Failure
     Ok(request)
 }
 
-fn as_text(way: &Way, response: &Response<()>, content: &Content) -> String {
+fn as_text(way: &Way, head: &Head, content: &Content) -> String {
     let mut lines: Vec<String> = way.steps.iter().map(as_line).collect();
     lines.push(String::new());
-    lines.push(format!("{:?} {}", response.version(), response.status()));
+    lines.push(format!("HTTP/1.1 {}", head.status));
     lines.extend(
-        response
-            .headers()
+        head.fields
             .iter()
-            .map(|(name, value)| format!("{name}: {}", shown(value.as_bytes()))),
+            .map(|field| format!("{}: {}", shown(field.name()), shown(field.value()))),
     );
     match content {
         Ok(body) if body.is_empty() => {}
@@ -241,7 +246,7 @@ fn as_line(passage: &Passage) -> String {
     )
 }
 
-fn as_json(way: &Way, response: &Response<()>, content: &Content) -> String {
+fn as_json(way: &Way, head: &Head, content: &Content) -> String {
     let step = |passage: &Passage| {
         json!({
             "step": passage.step.as_str(),
@@ -250,14 +255,19 @@ fn as_json(way: &Way, response: &Response<()>, content: &Content) -> String {
             "micros": u64::try_from(passage.took.as_micros()).unwrap_or(u64::MAX),
         })
     };
-    let headers: Vec<Value> = response
-        .headers()
+    let headers: Vec<Value> = head
+        .fields
         .iter()
-        .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
+        .map(|field| {
+            json!([
+                String::from_utf8_lossy(field.name()),
+                String::from_utf8_lossy(field.value())
+            ])
+        })
         .collect();
     let answer = json!({
         "steps": way.steps.iter().map(step).collect::<Vec<_>>(),
-        "status": response.status().as_u16(),
+        "status": head.status.as_u16(),
         "headers": headers,
         "body": content.as_ref().ok().map(|body| String::from_utf8_lossy(body)),
         "error": content.as_ref().err(),

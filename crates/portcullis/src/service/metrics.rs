@@ -11,9 +11,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use portcullis_net::{
-    Body,
+    Reply,
     listener::ListenerSettings,
     server::{Fault, Handler, Peer, Receipt, RequestBody, Sent, Server, ServerSettings},
 };
@@ -58,26 +58,23 @@ pub(super) fn start(address: SocketAddr, metrics: &Arc<Metrics>, ready: &Arc<Ato
 impl Handler for Answers {
     type Receipt = Uncounted;
 
-    async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Response<Body>, Uncounted) {
+    async fn call(&self, request: Request<RequestBody>, _: &Peer) -> (Reply, Uncounted) {
         (self.answer(request.method(), request.uri().path()), Uncounted)
     }
 
-    fn refuse(&self, fault: Fault, _: &Peer) -> (Response<Body>, Uncounted) {
+    fn refuse(&self, fault: Fault, _: &Peer) -> (Reply, Uncounted) {
         (text(StatusCode::BAD_REQUEST, &format!("{fault}\n")), Uncounted)
     }
 }
 
 impl Answers {
-    fn answer(&self, method: &Method, path: &str) -> Response<Body> {
+    fn answer(&self, method: &Method, path: &str) -> Reply {
         if !matches!(path, "/metrics" | "/livez" | "/readyz") {
             return text(StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n");
         }
         if !matches!(*method, Method::GET | Method::HEAD) {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
-            response
-                .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
+            let reply = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
+            return reply.with(&header::ALLOW, &HeaderValue::from_static("GET, HEAD"));
         }
         match path {
             "/metrics" => answer(StatusCode::OK, CONTENT_TYPE, self.metrics.render()),
@@ -87,20 +84,14 @@ impl Answers {
     }
 }
 
-fn text(status: StatusCode, body: &str) -> Response<Body> {
+fn text(status: StatusCode, body: &str) -> Reply {
     answer(status, TEXT, body.to_owned())
 }
 
-fn answer(status: StatusCode, media_type: &'static str, body: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(Bytes::from(body)));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+fn answer(status: StatusCode, media_type: &'static str, body: String) -> Reply {
+    Reply::new(status, Bytes::from(body))
+        .with(&header::CONTENT_TYPE, &HeaderValue::from_static(media_type))
+        .with(&header::CACHE_CONTROL, &HeaderValue::from_static("no-store"))
 }
 
 #[cfg(test)]
@@ -114,11 +105,7 @@ mod tests {
             ready: Arc::new(AtomicBool::new(true)),
         };
         let check = |method: Method, path: &str, status: u16| {
-            assert_eq!(
-                answers.answer(&method, path).status().as_u16(),
-                status,
-                "{method} {path}"
-            );
+            assert_eq!(answers.answer(&method, path).status, status, "{method} {path}");
         };
         for path in ["/metrics", "/livez", "/readyz"] {
             check(Method::GET, path, 200);

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use portcullis_core::Verb;
 use portcullis_model::snapshot::{HttpProxy, Stage};
 use portcullis_net::{
-    Body, BodyError,
+    BodyError, Fields, Reply,
     server::RequestBody,
     upstream::{Answer, Call, Client, RetryRule, UpstreamError},
 };
@@ -39,7 +39,7 @@ pub(super) async fn call(
     client: &Client,
     live: &LiveStage,
     record: &mut Record,
-) -> Result<Response<Body>, Rejection> {
+) -> Result<Reply, Rejection> {
     let Asked { located, routed, .. } = asked;
     let stage = located.stage();
     let (Some(origin), Some(plan)) = (live.origins.get(proxy.origin), live.plans.get(routed.index())) else {
@@ -169,39 +169,38 @@ fn mapped_values<'s>(proxy: &'s HttpProxy, asked: Asked<'_>, fields: &HeaderMap,
     proxy.mappings.iter().map(mapped).collect()
 }
 
-fn give_back(proxy: &HttpProxy, stage: &Stage, answer: Answer, record: &Record) -> Result<Response<Body>, Rejection> {
+fn give_back(proxy: &HttpProxy, stage: &Stage, answer: Answer, record: &Record) -> Result<Reply, Rejection> {
     let Answer {
         status,
-        headers: mut fields,
+        fields: came,
         body,
         body_length,
         ..
     } = answer;
-    let is_tunnel = status == StatusCode::SWITCHING_PROTOCOLS;
-    let upgrade = is_tunnel.then(|| fields.get(header::UPGRADE).cloned()).flatten();
-    headers::strip_response(&mut fields);
-    if let Some(value) = upgrade {
-        fields.insert(header::UPGRADE, value);
-        fields.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    let mut fields = headers::strip_response(&came);
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        let upgrade = came.iter().find(|field| field.is(header::UPGRADE.as_str()));
+        if let Some(upgrade) = upgrade {
+            fields.push_field(upgrade, None);
+        }
     } else if let Some(length) = body_length.filter(|_| !is_plain_length(&fields)) {
-        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        fields.remove(header::CONTENT_LENGTH.as_str());
+        fields.push_number(&header::CONTENT_LENGTH, length);
     }
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = fields;
+    let mut reply = Reply { status, fields, body };
     let mappings = proxy
         .response_mappings
         .iter()
         .find(|(known, _)| *known == status.as_u16());
     if let Some((_, mappings)) = mappings {
-        map_response(mappings, stage, &mut response, record)?;
+        map_response(mappings, stage, &mut reply, record)?;
     }
-    Ok(response)
+    Ok(reply)
 }
 
 /// `Content-Length` stays, for HEAD and 304, whose body is not here to be measured; but not as `007`.
-fn is_plain_length(fields: &HeaderMap) -> bool {
-    let length = fields.get(header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
+fn is_plain_length(fields: &Fields) -> bool {
+    let length = fields.get(header::CONTENT_LENGTH.as_str());
     matches!(length, Some([b'1'..=b'9', ..] | [b'0']))
 }
 
@@ -209,21 +208,21 @@ fn is_plain_length(fields: &HeaderMap) -> bool {
 fn map_response(
     mappings: &[ResponseMapping],
     stage: &Stage,
-    response: &mut Response<Body>,
+    reply: &mut Reply,
     record: &Record,
 ) -> Result<(), Rejection> {
-    let came = response.headers().clone();
+    let came = reply.fields.to_map();
+    let mut fields = came.clone();
     for ResponseMapping { action, target, value } in mappings {
         let parts = value.iter().map(|source| response_value(source, &came, stage, record));
         let value = parts.collect::<Option<Vec<_>>>().map(|parts| parts.concat());
         match (target, value) {
-            (ResponseTarget::Header(name), value) => {
-                headers::apply(response.headers_mut(), name, *action, value.as_deref())?;
-            }
-            (ResponseTarget::Status, Some(text)) => *response.status_mut() = mapped_status(&text)?,
+            (ResponseTarget::Header(name), value) => headers::apply(&mut fields, name, *action, value.as_deref())?,
+            (ResponseTarget::Status, Some(text)) => reply.status = mapped_status(&text)?,
             (ResponseTarget::Status, None) => {}
         }
     }
+    reply.fields = Fields::from(&fields);
     Ok(())
 }
 

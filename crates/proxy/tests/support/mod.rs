@@ -164,13 +164,12 @@ impl Bench {
             secure: false,
         };
         let mut steps = Steps::default();
-        let (response, record) = self.worker.answer(request, peer, &mut steps).await;
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let (reply, record) = self.worker.answer(request, peer, &mut steps).await;
+        let body = reply.body.collect().await.unwrap().to_bytes();
         drop(record);
         Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
+            status: reply.status.as_u16(),
+            headers: reply.fields.to_map(),
             body: String::from_utf8(body.to_vec()).unwrap(),
             steps: steps.0,
         }
