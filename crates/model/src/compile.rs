@@ -59,7 +59,7 @@ pub struct StageSource {
     pub variables: BTreeMap<String, String>,
     /// Its throttle.
     pub throttle: Rate,
-    /// Its access log: where to, and `clf`, `json` or a template. `None` for none.
+    /// Its access log: where to, and `clf`, `csv`, `json`, `xml` or a template. `None` for none.
     pub access_log: Option<(LogDestination, Located<String>)>,
     /// PEM file of the roots to trust its origins by.
     pub origin_roots: Option<PathBuf>,
@@ -265,7 +265,7 @@ fn access_log(source: &StageSource, kind: ApiKind, findings: &mut Findings) -> O
                 "the access log format of stage `{}` cannot be used: {error}",
                 source.name
             );
-            let remedy = "write `clf`, `json` or a line of `$context` variables";
+            let remedy = "write `clf`, `csv`, `json`, `xml` or a line of `$context` variables";
             findings.error(format.place.clone(), "log-format", message, remedy);
             None
         }

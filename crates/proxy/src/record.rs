@@ -134,8 +134,9 @@ impl Receipt for Box<Record> {
         let latency = self.started_at.elapsed();
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let integration = self.integration.map(|integration| micros(integration.latency));
-        self.series()
-            .record(self.worker.id, self.status, micros(latency), integration);
+        let series = self.series();
+        series.record(self.worker.id, self.status, micros(latency), integration);
+        series.processed(self.worker.id, sent.body_bytes);
         let Some((stage, live)) = self.stage() else { return };
         if let (Some(spec), Some(buffer)) = (&stage.access_log, live.log_buffers.get(self.worker.id)) {
             let finished = Finished {

@@ -7,6 +7,9 @@
 //! | 5XXError | `portcullis_5xx_errors_total` |
 //! | Latency | `portcullis_latency_seconds`, a histogram |
 //! | IntegrationLatency | `portcullis_integration_latency_seconds`, a histogram |
+//! | CacheHitCount | `portcullis_cache_hit_count_total` |
+//! | CacheMissCount | `portcullis_cache_miss_count_total` |
+//! | DataProcessed | `portcullis_data_processed_bytes_total` |
 //!
 //! each by `api`, `stage` and `route`. What others count (connections, pools, lost log lines) is read when someone asks.
 
@@ -22,9 +25,10 @@ use std::{
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, encoding::text, registry::Registry};
 
+pub use histogram::Sum;
 pub use reading::{READINGS_MAX, ReadingError};
 use reading::{Read, Readings};
-pub use route::RouteSeries;
+pub use route::{RouteSeries, RouteTotal};
 
 /// Routes with series of their own at most; what is beyond is counted together as [`OTHER`].
 pub const ROUTES_MAX: usize = 10_000;
@@ -96,6 +100,15 @@ impl Metrics {
         series
     }
 
+    /// What is counted by route, for those who compare it over time.
+    pub fn routes(&self) -> Vec<(RouteKey, RouteTotal)> {
+        let series = self.inner.series();
+        series
+            .iter()
+            .map(|(key, series)| (key.clone(), series.total()))
+            .collect()
+    }
+
     /// Adds something that goes up and down, read when someone asks for the metrics. The same name with other labels is
     /// another series of one metric; the same name and labels again replace what was there.
     ///
@@ -138,8 +151,8 @@ impl fmt::Debug for Metrics {
 
 // === impl Inner ===
 
-impl Collector for Inner {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+impl Inner {
+    fn series(&self) -> Vec<(RouteKey, Arc<RouteSeries>)> {
         let mut routes: Vec<(RouteKey, Arc<RouteSeries>)> = lock(&self.routes)
             .iter()
             .map(|(key, series)| (key.clone(), Arc::clone(series)))
@@ -148,7 +161,13 @@ impl Collector for Inner {
             let [api, stage, route] = [OTHER; 3].map(Box::from);
             routes.push((RouteKey { api, stage, route }, Arc::clone(&self.other)));
         }
-        route::encode(&routes, &mut encoder)?;
+        routes
+    }
+}
+
+impl Collector for Inner {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        route::encode(&self.series(), &mut encoder)?;
         lock(&self.readings).encode(&mut encoder)
     }
 }

@@ -31,6 +31,10 @@ pub fn fuzz_log_template(data: &[u8]) {
             template.render(&Same(value), &mut line);
             let breaks = line.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
             assert!(breaks == 1 && line.ends_with(b"\n"), "not one line");
+            if text.trim_start().starts_with('<') {
+                let line = std::str::from_utf8(&line).unwrap_or("");
+                assert_eq!(crate::log_form::check_xml(line.trim()), Ok(()), "not XML");
+            }
             if text.trim_start().starts_with('{') {
                 assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok(), "not JSON");
             }

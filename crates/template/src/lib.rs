@@ -8,6 +8,7 @@
 pub mod fuzzing;
 pub mod gateway;
 pub mod log;
+pub mod log_form;
 pub mod mapping;
 mod shown;
 pub mod sink;

@@ -1,6 +1,7 @@
 //! Access log templates: one line per request out of `$context` variables.
 
 use crate::{
+    log_form::{self, XmlFault},
     sink::{Escape, Quotes, Sink},
     variable::{ContextValues, Product, Variable, VariableError, name_at},
 };
@@ -21,6 +22,17 @@ const CLF_HTTP: &str = "$context.identity.sourceIp $context.identity.caller $con
 const JSON: &str = r#"{ "requestId":"$context.requestId","extendedRequestId":"$context.extendedRequestId","ip":"$context.identity.sourceIp","caller":"$context.identity.caller","user":"$context.identity.user","requestTime":"$context.requestTime","httpMethod":"$context.httpMethod","resourcePath":"$context.resourcePath","path":"$context.path","status":"$context.status","protocol":"$context.protocol","responseLength":"$context.responseLength","integrationLatency":"$context.integrationLatency","responseLatency":"$context.responseLatency","principalId":"$context.authorizer.principalId","authorizerError":"$context.authorizer.error","integrationError":"$context.integration.error","errorType":"$context.error.responseType" }"#;
 const JSON_HTTP: &str = r#"{ "requestId":"$context.requestId","extendedRequestId":"$context.extendedRequestId","ip":"$context.identity.sourceIp","caller":"$context.identity.caller","user":"$context.identity.user","requestTime":"$context.requestTime","httpMethod":"$context.httpMethod","routeKey":"$context.routeKey","path":"$context.path","status":"$context.status","protocol":"$context.protocol","responseLength":"$context.responseLength","integrationLatency":"$context.integrationLatency","responseLatency":"$context.responseLatency","principalId":"$context.authorizer.principalId","authorizerError":"$context.authorizer.error","integrationError":"$context.integration.error","errorType":"$context.error.responseType" }"#;
 
+/// Amazon's XML format, extended as the JSON one is.
+const XML: &str = r#"<request id="$context.requestId"> <extendedRequestId>$context.extendedRequestId</extendedRequestId> <ip>$context.identity.sourceIp</ip> <caller>$context.identity.caller</caller> <user>$context.identity.user</user> <requestTime>$context.requestTime</requestTime> <httpMethod>$context.httpMethod</httpMethod> <resourcePath>$context.resourcePath</resourcePath> <path>$context.path</path> <status>$context.status</status> <protocol>$context.protocol</protocol> <responseLength>$context.responseLength</responseLength> <integrationLatency>$context.integrationLatency</integrationLatency> <responseLatency>$context.responseLatency</responseLatency> <principalId>$context.authorizer.principalId</principalId> <authorizerError>$context.authorizer.error</authorizerError> <integrationError>$context.integration.error</integrationError> <errorType>$context.error.responseType</errorType> </request>"#;
+const XML_HTTP: &str = r#"<request id="$context.requestId"> <extendedRequestId>$context.extendedRequestId</extendedRequestId> <ip>$context.identity.sourceIp</ip> <caller>$context.identity.caller</caller> <user>$context.identity.user</user> <requestTime>$context.requestTime</requestTime> <httpMethod>$context.httpMethod</httpMethod> <routeKey>$context.routeKey</routeKey> <path>$context.path</path> <status>$context.status</status> <protocol>$context.protocol</protocol> <responseLength>$context.responseLength</responseLength> <integrationLatency>$context.integrationLatency</integrationLatency> <responseLatency>$context.responseLatency</responseLatency> <principalId>$context.authorizer.principalId</principalId> <authorizerError>$context.authorizer.error</authorizerError> <integrationError>$context.integration.error</integrationError> <errorType>$context.error.responseType</errorType> </request>"#;
+/// Amazon's CSV format to the letter: the columns of CLF.
+const CSV: &str = "$context.identity.sourceIp,$context.identity.caller,$context.identity.user,$context.requestTime,\
+                   $context.httpMethod,$context.resourcePath,$context.protocol,$context.status,\
+                   $context.responseLength,$context.requestId,$context.extendedRequestId";
+const CSV_HTTP: &str = "$context.identity.sourceIp,$context.identity.caller,$context.identity.user,\
+                        $context.requestTime,$context.httpMethod,$context.routeKey,$context.protocol,$context.status,\
+                        $context.responseLength,$context.requestId,$context.extendedRequestId";
+
 /// A parsed access log template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogTemplate {
@@ -36,6 +48,9 @@ pub enum LogTemplateError {
     /// It begins with `{` and is not JSON.
     #[error("a log format that begins with `{{` is JSON, and this is not: {0}")]
     NotJson(String),
+    /// It begins with `<` and is not XML.
+    #[error("a log format that begins with `<` is XML, and this is not: {0}")]
+    NotXml(XmlFault),
     /// A line break.
     #[error("at byte {0}: a log format is one line")]
     NotOneLine(usize),
@@ -58,6 +73,7 @@ pub enum LogTemplateError {
 /// What a template writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    Csv,
     Json,
     Line,
     Xml,
@@ -77,17 +93,22 @@ enum Piece {
 // === impl LogTemplate ===
 
 impl LogTemplate {
-    /// Reads `clf`, `json` or a template of one's own.
+    /// Reads `clf`, `json`, `xml`, `csv` or a template of one's own.
     ///
     /// A template that begins with `{` is JSON, and every line of it will be: text without quotes around it brings its own,
-    /// and what is missing reads `null` there. One that begins with `<` is XML. Elsewhere quotes, backslashes and control
-    /// characters are escaped, and what is missing or empty reads `-`, so that no column is lost.
+    /// and what is missing reads `null` there. One that begins with `<` is XML, and every line will be one element. One whose
+    /// variables are parted by nothing but commas is CSV (RFC 4180): a value that needs quotes brings them. Elsewhere quotes,
+    /// backslashes and control characters are escaped. What is missing or empty reads `-`, so that no column is lost.
     pub fn parse(text: &str, product: Product) -> Result<Self, LogTemplateError> {
         match (text, product) {
             ("clf", Product::Rest) => Self::parse_template(CLF, product),
             ("clf", Product::Http) => Self::parse_template(CLF_HTTP, product),
             ("json", Product::Rest) => Self::parse_template(JSON, product),
             ("json", Product::Http) => Self::parse_template(JSON_HTTP, product),
+            ("xml", Product::Rest) => Self::parse_template(XML, product),
+            ("xml", Product::Http) => Self::parse_template(XML_HTTP, product),
+            ("csv", Product::Rest) => Self::parse_template(CSV, product),
+            ("csv", Product::Http) => Self::parse_template(CSV_HTTP, product),
             _ => Self::parse_template(text, product),
         }
     }
@@ -105,7 +126,8 @@ impl LogTemplate {
                     let before = out.len();
                     let mut sink = Sink::new(out, *escape);
                     values.write(variable, &mut sink);
-                    let is_missing = !sink.is_written() || (*escape == Escape::LogLine && out.len() == before);
+                    let is_column = matches!(escape, Escape::LogLine | Escape::CsvField | Escape::CsvQuoted);
+                    let is_missing = !sink.is_written() || (is_column && out.len() == before);
                     if is_missing {
                         out.extend_from_slice(missing.as_bytes());
                     }
@@ -154,8 +176,10 @@ impl LogTemplate {
             pieces.push(Piece::Text(rest.into()));
         }
         let template = Self { pieces };
-        if kind == Kind::Json {
-            template.check_json()?;
+        match kind {
+            Kind::Json => template.check_json()?,
+            Kind::Xml => template.check_xml()?,
+            Kind::Csv | Kind::Line => {}
         }
         let names_request = |variable: &Variable| matches!(variable, Variable::RequestId | Variable::ExtendedRequestId);
         if template.uses(names_request) {
@@ -180,6 +204,19 @@ impl LogTemplate {
             LogTemplateError::NotJson(reason.split(" at line ").next().unwrap_or_default().to_owned())
         })
     }
+
+    /// Values may stand where text may: between tags and inside the quotes of an attribute.
+    fn check_xml(&self) -> Result<(), LogTemplateError> {
+        let skeleton: String = self
+            .pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => text,
+                Piece::Value { .. } => log_form::VALUE,
+            })
+            .collect();
+        log_form::check_xml(skeleton.trim()).map_err(LogTemplateError::NotXml)
+    }
 }
 
 // === impl Kind ===
@@ -189,6 +226,7 @@ impl Kind {
         match template.trim_start().bytes().next() {
             Some(b'{') => Self::Json,
             Some(b'<') => Self::Xml,
+            _ if log_form::is_csv(template) => Self::Csv,
             _ => Self::Line,
         }
     }
@@ -196,6 +234,8 @@ impl Kind {
     fn piece(self, variable: Variable, in_quotes: bool) -> Piece {
         let (escape, missing) = match (self, &variable) {
             (Self::Line, _) => (Escape::LogLine, "-"),
+            (Self::Csv, _) if in_quotes => (Escape::CsvQuoted, "-"),
+            (Self::Csv, _) => (Escape::CsvField, "-"),
             (Self::Xml, _) => (Escape::Markup, "-"),
             (Self::Json, _) if in_quotes => (Escape::JsonString, "-"),
             // This one is a JSON string or `null` already.
@@ -266,6 +306,12 @@ mod tests {
             ),
             ("$context.requestId $context.protocol $context.status", "id-1 - 200\n"),
             (
+                "$context.requestId,$context.path,\"$context.path\",$context.status,$context.protocol,x",
+                "id-1,\"/a\"\"b\",\"/a\"\"b\",200,-,x\n",
+            ),
+            // A space beside a comma makes it a line like any other.
+            ("$context.requestId, $context.path", "id-1, /a\\x22b\n"),
+            (
                 r#"{"id":"$context.requestId","p":"$context.protocol"}"#,
                 "{\"id\":\"id-1\",\"p\":\"\"}\n",
             ),
@@ -280,8 +326,18 @@ mod tests {
         assert_eq!(render("clf", "/"), "- - - [-] \"- - -\" 200 - id-1 -\n");
         let line: serde_json::Value = serde_json::from_str(&render("json", "/")).unwrap();
         assert_eq!(line["status"], "200");
-        for name in ["clf", "json"] {
-            assert!(LogTemplate::parse(name, Product::Http).is_ok());
+        assert_eq!(render("csv", "/"), "-,-,-,-,-,-,-,200,-,id-1,-\n");
+        assert_eq!(
+            render("xml", "/<>"),
+            "<request id=\"id-1\"> <extendedRequestId>-</extendedRequestId> <ip>-</ip> <caller>-</caller> <user>-</user> \
+             <requestTime>-</requestTime> <httpMethod>-</httpMethod> <resourcePath>-</resourcePath> <path>/&lt;&gt;</path> \
+             <status>200</status> <protocol></protocol> <responseLength>-</responseLength> \
+             <integrationLatency>-</integrationLatency> <responseLatency>-</responseLatency> <principalId>-</principalId> \
+             <authorizerError>-</authorizerError> <integrationError>-</integrationError> <errorType>-</errorType> \
+             </request>\n"
+        );
+        for name in ["clf", "json", "xml", "csv"] {
+            assert!(LogTemplate::parse(name, Product::Http).is_ok(), "{name}");
         }
     }
 
@@ -306,6 +362,10 @@ mod tests {
             "a log format that begins with `{` is JSON, and this is not: key must be a string"
         );
         assert!(error("{ $context.requestId").contains("is JSON, and this is not"));
+        assert_eq!(
+            error("<r id=$context.requestId/>"),
+            "a log format that begins with `<` is XML, and this is not: an attribute's value has no quotes around it"
+        );
         assert_eq!(error(&"x".repeat(3073)), "a log format has at most 3072 bytes");
     }
 

@@ -9,6 +9,10 @@ use std::fmt::{self, Write as _};
 /// another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escape {
+    /// A field of CSV (RFC 4180): text that holds a comma or a quote brings quotes. Control characters as `\xHH`.
+    CsvField,
+    /// Inside the quotes of a field of CSV: quotes are doubled.
+    CsvQuoted,
     /// Inside the quotes of a JSON string (RFC 8259 section 7).
     JsonString,
     /// Where JSON expects a value: text brings quotes of its own unless it is a number, `true` or `false`.
@@ -77,6 +81,11 @@ impl<'o> Sink<'o> {
             self.out.push(b'"');
             self.escaped(text);
             self.out.push(b'"');
+        } else if self.escape == Escape::CsvField && text.contains([',', '"']) {
+            // Within quotes the two forms are escaped alike.
+            self.out.push(b'"');
+            self.escaped(text);
+            self.out.push(b'"');
         } else {
             self.escaped(text);
         }
@@ -102,7 +111,8 @@ impl<'o> Sink<'o> {
     /// Writes what `value` prints, as text.
     pub fn display(&mut self, value: impl fmt::Display) {
         self.written = true;
-        let quote: &[u8] = if self.escape == Escape::JsonValue { b"\"" } else { b"" };
+        let brings_quotes = matches!(self.escape, Escape::JsonValue | Escape::CsvField);
+        let quote: &[u8] = if brings_quotes { b"\"" } else { b"" };
         self.out.extend_from_slice(quote);
         let _ = write!(Escaping(self), "{value}"); // only the value's own Display can fail
         self.out.extend_from_slice(quote);
@@ -121,15 +131,21 @@ impl<'o> Sink<'o> {
             let mut utf8 = [0; 4];
             let bytes = letter.encode_utf8(&mut utf8).as_bytes();
             match self.escape {
-                Escape::LogLine if is_confusing(letter) || matches!(letter, '"' | '\\') => {
-                    bytes
-                        .iter()
-                        .for_each(|byte| self.out.extend_from_slice(&[b'\\', b'x', hex(*byte >> 4), hex(*byte)]));
-                }
+                Escape::LogLine if is_confusing(letter) || matches!(letter, '"' | '\\') => self.hexadecimal(bytes),
                 Escape::JsonString | Escape::JsonValue => self.json(letter, bytes),
                 Escape::Markup => self.markup(letter, bytes),
-                Escape::LogLine | Escape::Plain => self.out.extend_from_slice(bytes),
+                Escape::CsvField | Escape::CsvQuoted if letter == '"' => self.out.extend_from_slice(b"\"\""),
+                Escape::CsvField | Escape::CsvQuoted if is_confusing(letter) => self.hexadecimal(bytes),
+                Escape::CsvField | Escape::CsvQuoted | Escape::LogLine | Escape::Plain => {
+                    self.out.extend_from_slice(bytes)
+                }
             }
+        }
+    }
+
+    fn hexadecimal(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.out.extend_from_slice(&[b'\\', b'x', hex(*byte >> 4), hex(*byte)]);
         }
     }
 
@@ -220,7 +236,7 @@ mod tests {
         let (mut out, mut shown) = (Vec::new(), Vec::new());
         Sink::new(&mut out, escape).text(text);
         Sink::new(&mut shown, escape).display(text);
-        if escape != Escape::JsonValue {
+        if !matches!(escape, Escape::JsonValue | Escape::CsvField) {
             assert_eq!(out, shown);
         }
         String::from_utf8(out).unwrap()
@@ -230,6 +246,14 @@ mod tests {
     fn values_cannot_leave_their_place() {
         let nasty = "a\"b\\c\nd\u{1}é\u{7f}\u{9b}\u{202e}<&'>\u{10ffff}";
         let cases = [
+            (
+                Escape::CsvField,
+                "\"a\"\"b\\c\\x0ad\\x01é\\x7f\\xc2\\x9b\\xe2\\x80\\xae<&'>\u{10ffff}\"",
+            ),
+            (
+                Escape::CsvQuoted,
+                "a\"\"b\\c\\x0ad\\x01é\\x7f\\xc2\\x9b\\xe2\\x80\\xae<&'>\u{10ffff}",
+            ),
             (
                 Escape::LogLine,
                 "a\\x22b\\x5cc\\x0ad\\x01é\\x7f\\xc2\\x9b\\xe2\\x80\\xae<&'>\u{10ffff}",
@@ -301,7 +325,7 @@ mod tests {
             prop_assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text.clone());
             let value: serde_json::Value = serde_json::from_str(&write(Escape::JsonValue, &text)).unwrap();
             prop_assert!(value == text || is_json_scalar(&text));
-            for escape in [Escape::LogLine, Escape::Markup, Escape::JsonString] {
+            for escape in [Escape::LogLine, Escape::Markup, Escape::JsonString, Escape::CsvField, Escape::CsvQuoted] {
                 prop_assert!(!write(escape, &text).chars().any(is_confusing));
             }
             prop_assert!(!write(Escape::Markup, &text).contains(['<', '>', '"', '\'']));

@@ -8,7 +8,7 @@ use super::section::Section;
 use crate::report::did_you_mean;
 
 /// The formats that have a name.
-const FORMATS: [&str; 2] = ["clf", "json"];
+const FORMATS: [&str; 4] = ["clf", "csv", "json", "xml"];
 
 /// `access_log`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +37,14 @@ pub(crate) enum Destination {
 pub(crate) enum Format {
     /// `clf`: the common log format.
     Clf,
+    /// `csv`: the columns of the common log format (RFC 4180).
+    Csv,
     /// `json`: one object per line.
     Json,
     /// A template of `$context` variables.
     Template(String),
+    /// `xml`: one element per line.
+    Xml,
 }
 
 // === impl Destination and Format ===
@@ -61,11 +65,13 @@ impl Destination {
 }
 
 impl Format {
-    /// Reads `clf`, `json` or a template, which can be known by its `$context.`.
+    /// Reads `clf`, `csv`, `json`, `xml` or a template, which can be known by its `$context.`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
             "clf" => Some(Self::Clf),
+            "csv" => Some(Self::Csv),
             "json" => Some(Self::Json),
+            "xml" => Some(Self::Xml),
             _ => text.contains("$context.").then(|| Self::Template(text.to_owned())),
         }
     }
@@ -130,7 +136,7 @@ pub(super) fn read(section: &Section<'_>) -> AccessLog {
 /// What to write instead of a format that is none.
 pub(crate) fn format_remedy(written: &str) -> String {
     let nearest = did_you_mean(written, &FORMATS);
-    let known = "write `clf`, `json` or a template with `$context.requestId`";
+    let known = "write `clf`, `csv`, `json`, `xml` or a template with `$context.requestId`";
     if nearest.starts_with("did") {
         format!("{nearest} Or {known}")
     } else {

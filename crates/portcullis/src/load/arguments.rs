@@ -305,7 +305,7 @@ fn access_log(written: &[String], findings: &mut Findings) -> AccessLog {
             (Some(destination), _) => log.destination.value = destination,
             (None, Some(format)) => log.format.value = format,
             (None, None) => {
-                let remedy = "write `clf`, `json` or a template with `$context.requestId`; `stdout`, `stderr`, `file:PATH` or `off`";
+                let remedy = "write `clf`, `csv`, `json`, `xml` or a template with `$context.requestId`; `stdout`, `stderr`, `file:PATH` or `off`";
                 findings.error(
                     place(),
                     "bad-access-log",

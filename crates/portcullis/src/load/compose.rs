@@ -80,7 +80,9 @@ fn stage_source(api: &Api, stage: &Stage, data_dir: Option<&Path>, findings: &mu
     });
     let format = match &stage.access_log.format.value {
         Format::Clf => "clf",
+        Format::Csv => "csv",
         Format::Json => "json",
+        Format::Xml => "xml",
         Format::Template(template) => template,
     };
     let format = Located {

@@ -18,7 +18,7 @@ pub(super) struct Histogram {
 
 /// Histograms added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sum {
+pub struct Sum {
     pub(super) buckets: [u64; BUCKETS],
     pub(super) sum_us: u64,
 }
@@ -45,13 +45,58 @@ impl Histogram {
 // === impl Sum ===
 
 impl Sum {
-    pub(super) fn count(&self) -> u64 {
+    /// How many latencies.
+    pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
     /// The sum in seconds.
-    pub(super) fn seconds(&self) -> f64 {
+    pub fn seconds(&self) -> f64 {
         seconds(self.sum_us)
+    }
+
+    /// How many are in each bucket alone, the last one unbounded; [`Sum::bounds_seconds`] are the bounds between them.
+    pub fn buckets(&self) -> &[u64] {
+        &self.buckets
+    }
+
+    /// The upper bounds of all buckets but the last, in seconds.
+    pub fn bounds_seconds() -> impl Iterator<Item = f64> {
+        BOUNDS_US.iter().map(|bound| seconds(*bound))
+    }
+
+    /// The latency in seconds that `percent` of all do not exceed, as far as buckets tell: between two bounds it is taken to
+    /// grow evenly. `None` of nothing. What is above the last bound reads as that.
+    pub fn percentile(&self, percent: f64) -> Option<f64> {
+        let total = self.count();
+        if total == 0 {
+            return None;
+        }
+        let rank = (percent / 100.0 * total as f64).clamp(f64::MIN_POSITIVE, total as f64);
+        let (mut below, mut lower) = (0, 0.0);
+        for (count, upper) in self.buckets.iter().zip(Self::bounds_seconds()) {
+            if *count > 0 && (below + count) as f64 >= rank {
+                return Some(lower + (upper - lower) * (rank - below as f64) / *count as f64);
+            }
+            below += count;
+            lower = upper;
+        }
+        Some(lower)
+    }
+
+    /// The upper bound in seconds of the highest bucket that holds something; the last bound for what is above it.
+    pub fn maximum(&self) -> Option<f64> {
+        let highest = self.buckets.iter().rposition(|count| *count > 0)?;
+        BOUNDS_US
+            .get(highest.min(BOUNDS_US.len() - 1))
+            .map(|bound| seconds(*bound))
+    }
+
+    pub(super) fn combine(&mut self, other: &Self, with: fn(u64, u64) -> u64) {
+        for (own, other) in self.buckets.iter_mut().zip(other.buckets) {
+            *own = with(*own, other);
+        }
+        self.sum_us = with(self.sum_us, other.sum_us);
     }
 
     /// Bounds in seconds, the last one infinite, and how many are in each bucket alone.

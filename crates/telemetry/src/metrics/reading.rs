@@ -145,10 +145,13 @@ fn is_name(name: &str) -> bool {
 
 /// Whether a name, or a sample of it, would fall together with those of the routes.
 fn is_route_metric(name: &str) -> bool {
-    const NAMES: [&str; 5] = [
+    const NAMES: [&str; 8] = [
         "portcullis_count",
         "portcullis_4xx_errors",
         "portcullis_5xx_errors",
+        "portcullis_cache_hit_count",
+        "portcullis_cache_miss_count",
+        "portcullis_data_processed_bytes",
         "portcullis_latency_seconds",
         "portcullis_integration_latency_seconds",
     ];

@@ -31,17 +31,30 @@ pub struct RouteSeries {
 struct Shard {
     errors_4xx: AtomicU64,
     errors_5xx: AtomicU64,
+    cache_hits: AtomicU64,
+    cache_misses: AtomicU64,
+    bytes: AtomicU64,
     latency: Histogram,
     integration_latency: Histogram,
 }
 
-/// Every worker's share added up.
-#[derive(Debug, Default)]
-struct Total {
-    errors_4xx: u64,
-    errors_5xx: u64,
-    latency: Sum,
-    integration_latency: Sum,
+/// Every worker's share added up, of one route or of several.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteTotal {
+    /// Requests answered with 400 to 499.
+    pub errors_4xx: u64,
+    /// Requests answered with 500 to 599.
+    pub errors_5xx: u64,
+    /// Requests answered from the response cache.
+    pub cache_hits: u64,
+    /// Requests that the response cache might have answered and did not.
+    pub cache_misses: u64,
+    /// Bytes of answers' bodies.
+    pub bytes: u64,
+    /// From a request's head to the end of its answer; its count is that of the requests.
+    pub latency: Sum,
+    /// From the call of the integration to its answer.
+    pub integration_latency: Sum,
 }
 
 // === impl RouteSeries ===
@@ -56,10 +69,7 @@ impl RouteSeries {
     /// Records a request that was answered with `status` after `latency_us` microseconds, of which `integration_latency_us`
     /// were spent waiting for the integration; `None` when it was not called. `worker` says whose memory is written.
     pub fn record(&self, worker: usize, status: u16, latency_us: u64, integration_latency_us: Option<u64>) {
-        let Some(shard) = self.shards.get(worker % self.shards.len().max(1)) else {
-            return;
-        };
-        let shard = shard.get_or_init(Box::default);
+        let Some(shard) = self.shard(worker) else { return };
         match status {
             400..=499 => shard.errors_4xx.fetch_add(1, Ordering::Relaxed),
             500..=599 => shard.errors_5xx.fetch_add(1, Ordering::Relaxed),
@@ -71,9 +81,39 @@ impl RouteSeries {
         }
     }
 
-    fn total(&self) -> Total {
-        let mut total = Total::default();
+    /// Counts bytes of an answer's body.
+    pub fn processed(&self, worker: usize, bytes: u64) {
+        if let Some(shard) = self.shard(worker) {
+            shard.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a request that the response cache answered.
+    pub fn cache_hit(&self, worker: usize) {
+        if let Some(shard) = self.shard(worker) {
+            shard.cache_hits.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a request that the response cache was asked for and could not answer.
+    pub fn cache_miss(&self, worker: usize) {
+        if let Some(shard) = self.shard(worker) {
+            shard.cache_misses.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn shard(&self, worker: usize) -> Option<&Shard> {
+        let shard = self.shards.get(worker % self.shards.len().max(1))?;
+        Some(shard.get_or_init(Box::default))
+    }
+
+    /// Everything counted so far.
+    pub fn total(&self) -> RouteTotal {
+        let mut total = RouteTotal::default();
         for shard in self.shards.iter().filter_map(OnceLock::get) {
+            total.cache_hits += shard.cache_hits.load(Ordering::Relaxed);
+            total.cache_misses += shard.cache_misses.load(Ordering::Relaxed);
+            total.bytes = total.bytes.saturating_add(shard.bytes.load(Ordering::Relaxed));
             total.errors_4xx += shard.errors_4xx.load(Ordering::Relaxed);
             total.errors_5xx += shard.errors_5xx.load(Ordering::Relaxed);
             shard.latency.add_to(&mut total.latency);
@@ -83,16 +123,61 @@ impl RouteSeries {
     }
 }
 
-/// Writes the five metrics of all routes.
+// === impl RouteTotal ===
+
+impl RouteTotal {
+    /// Requests.
+    pub fn count(&self) -> u64 {
+        self.latency.count()
+    }
+
+    /// Adds another route's.
+    pub fn add(&mut self, other: &Self) {
+        self.combine(other, u64::saturating_add);
+    }
+
+    /// What was counted since `earlier`. Nothing is less than nothing: routes may have been forgotten meanwhile.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut difference = self.clone();
+        difference.combine(earlier, u64::saturating_sub);
+        difference
+    }
+
+    fn combine(&mut self, other: &Self, with: fn(u64, u64) -> u64) {
+        let Self {
+            errors_4xx,
+            errors_5xx,
+            cache_hits,
+            cache_misses,
+            bytes,
+            latency,
+            integration_latency,
+        } = self;
+        for (own, other) in [
+            (errors_4xx, other.errors_4xx),
+            (errors_5xx, other.errors_5xx),
+            (cache_hits, other.cache_hits),
+            (cache_misses, other.cache_misses),
+            (bytes, other.bytes),
+        ] {
+            *own = with(*own, other);
+        }
+        latency.combine(&other.latency, with);
+        integration_latency.combine(&other.integration_latency, with);
+    }
+}
+
+/// Writes the metrics of all routes.
 pub(super) fn encode(routes: &[(RouteKey, Arc<RouteSeries>)], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     // Added up once, so that a route's metrics agree with each other in one answer.
     let totals: Vec<_> = routes
         .iter()
         .map(|(key, series)| (labels(key), series.total()))
         .collect();
-    type Of<'t, V> = fn(&'t Total) -> V;
-    let counters: [(_, _, Of<'_, u64>); 3] = [
-        ("portcullis_count", "Requests", |total| total.latency.count()),
+    type Of<'t, V> = fn(&'t RouteTotal) -> V;
+    let counters: [(_, _, Of<'_, u64>); 6] = [
+        ("portcullis_count", "Requests", RouteTotal::count),
         (
             "portcullis_4xx_errors",
             "Requests answered with a status from 400 to 499",
@@ -103,6 +188,19 @@ pub(super) fn encode(routes: &[(RouteKey, Arc<RouteSeries>)], encoder: &mut Desc
             "Requests answered with a status from 500 to 599",
             |total| total.errors_5xx,
         ),
+        (
+            "portcullis_cache_hit_count",
+            "Requests answered from the response cache",
+            |total| total.cache_hits,
+        ),
+        (
+            "portcullis_cache_miss_count",
+            "Requests that the response cache did not answer",
+            |total| total.cache_misses,
+        ),
+        ("portcullis_data_processed_bytes", "Bytes of answers' bodies", |total| {
+            total.bytes
+        }),
     ];
     for (name, help, value) in counters {
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

@@ -1,0 +1,6 @@
+//! What the whole binary says of its work: logs, alarms, traces.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod formats;
+#[path = "../support/mod.rs"]
+mod support;
