@@ -196,7 +196,7 @@ impl Alarm {
             number,
             before: Some(total),
         });
-        // Whoever slept through whole periods does not know what happened in which of them.
+        // Who slept through whole periods does not know what happened in which of them; it is taken for the last one's.
         let slept = usize::try_from(number - ended.number - 1)
             .unwrap_or(0)
             .min(self.window.len());
