@@ -136,6 +136,24 @@ pub fn decode(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether `text`, percent-decoded, is `wanted`. Looks no further than the first byte that differs and allocates nothing.
+pub fn decodes_to(text: &str, wanted: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    for expected in wanted.bytes() {
+        let (byte, length) = match (bytes.get(at), escape_at(bytes, at)) {
+            (None, _) => return false,
+            (Some(_), Some(byte)) => (byte, 3),
+            (Some(byte), None) => (*byte, 1),
+        };
+        if byte != expected {
+            return false;
+        }
+        at += length;
+    }
+    at == bytes.len()
+}
+
 fn decode_bytes(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -316,6 +334,12 @@ mod tests {
                 // Equal in the ARN reading means equal to the router.
                 prop_assert_eq!(decode(&arn), decode(&raw));
             }
+        }
+
+        #[test]
+        fn comparing_is_decoding_and_comparing(raw in "(%[46][1-3]|[a-c]){0,4}", wanted in "[a-cA-C]{0,4}") {
+            prop_assert_eq!(decodes_to(&raw, &wanted), decode(&raw) == wanted);
+            prop_assert!(decodes_to(&raw, &decode(&raw)));
         }
 
         #[test]

@@ -5,6 +5,7 @@
 
 mod advice;
 mod authorizer;
+mod domain;
 mod integration;
 mod response;
 
@@ -22,12 +23,42 @@ use portcullis_template::{Product, log::LogTemplate};
 
 use crate::{
     gateway_response::GatewayResponses,
+    locate::Mount,
     router::{RouteConflict, Router},
     snapshot::{
-        AccessLogSpec, ApiKind, Authorizer, CertificateFiles, KeySource, LogDestination, Mount, OriginSpec, Protection,
-        Route, Snapshot, Stage,
+        AccessLogSpec, ApiKind, Authorizer, CertificateFiles, KeySource, LogDestination, OriginSpec, Protection, Route,
+        Snapshot, Stage,
     },
 };
+
+/// Everything that is to be compiled.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The APIs.
+    pub apis: Vec<ApiSource>,
+    /// The custom domains.
+    pub domains: Vec<DomainSource>,
+}
+
+/// A custom domain: a host name whose base paths lead to stages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainSource {
+    /// `api.example.com` or `*.example.com`, in small letters, without a dot at its end.
+    pub name: Located<String>,
+    /// Its base path mappings.
+    pub mappings: Vec<MappingSource>,
+}
+
+/// A base path of a custom domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingSource {
+    /// Without slashes at its ends; empty for all that no other one covers.
+    pub base_path: Located<String>,
+    /// The API's id.
+    pub api: Located<String>,
+    /// The stage's name.
+    pub stage: Located<String>,
+}
 
 /// One API: its document and the settings that documents have no place for.
 #[derive(Debug)]
@@ -44,6 +75,8 @@ pub struct ApiSource {
     pub directory: PathBuf,
     /// Its stages.
     pub stages: Vec<StageSource>,
+    /// Whether it is served by custom domains alone; `None` for what its document says.
+    pub disable_default_endpoint: Option<bool>,
 }
 
 /// One stage of an API.
@@ -69,10 +102,10 @@ pub struct StageSource {
 
 /// Compiles. The snapshot is there only when no finding is an error. `previous` hands its throttles on, so that a change of
 /// configuration does not fill every bucket.
-pub fn compile(sources: &[ApiSource], previous: Option<&Snapshot>) -> (Option<Snapshot>, Findings) {
+pub fn compile(sources: &Sources, previous: Option<&Snapshot>) -> (Option<Snapshot>, Findings) {
     let mut findings = Findings::new();
     let mut snapshot = Snapshot::default();
-    for api in sources {
+    for api in &sources.apis {
         for stage in &api.stages {
             if let Some(compiled) = compile_stage(api, stage, previous, &mut findings) {
                 snapshot
@@ -83,11 +116,15 @@ pub fn compile(sources: &[ApiSource], previous: Option<&Snapshot>) -> (Option<Sn
         }
         advice::advise(api, &mut findings);
     }
-    check_mounts(sources, &mut findings);
-    // The longest mount first, so that the first that covers a path is the most specific one.
+    check_mounts(&sources.apis, &mut findings);
+    snapshot.domains = domain::compile(sources, &snapshot.stages, &mut findings);
+    // The longest mount first, so that the first that covers a path is the most specific one. What is not served there
+    // hides nothing that is.
+    let stages = &snapshot.stages;
+    let is_served = |mount: &Mount| stages.get(mount.stage).is_some_and(|stage| stage.default_endpoint);
     snapshot
         .mounts
-        .sort_by_key(|mount| std::cmp::Reverse(mount.segments.len()));
+        .sort_by_key(|mount| std::cmp::Reverse((is_served(mount), mount.segments.len())));
     let findings = findings.sorted();
     ((!findings.has_errors()).then_some(snapshot), findings)
 }
@@ -125,6 +162,7 @@ fn compile_stage(
         account: api.account.as_str().into(),
         name: source.name.as_str().into(),
         mount: source.mount.value.as_str().into(),
+        default_endpoint: !api.disables_default_endpoint(),
         arn_prefix,
         variables: source.variables.clone(),
         router,
@@ -288,6 +326,7 @@ fn check_mounts(sources: &[ApiSource], findings: &mut Findings) {
     let mut taken: HashMap<&str, (&str, &str)> = HashMap::new();
     for (api, stage) in sources
         .iter()
+        .filter(|api| !api.disables_default_endpoint())
         .flat_map(|api| api.stages.iter().map(move |stage| (api, stage)))
     {
         let mount = &stage.mount;
@@ -307,6 +346,29 @@ fn product(kind: ApiKind) -> Product {
     match kind {
         ApiKind::Rest => Product::Rest,
         ApiKind::Http => Product::Http,
+    }
+}
+
+// === impl Sources ===
+
+impl From<Vec<ApiSource>> for Sources {
+    /// APIs without custom domains.
+    fn from(apis: Vec<ApiSource>) -> Self {
+        Self {
+            apis,
+            ..Self::default()
+        }
+    }
+}
+
+// === impl ApiSource ===
+
+impl ApiSource {
+    /// The configuration has the last word over the document.
+    fn disables_default_endpoint(&self) -> bool {
+        let of_document = self.document.disable_default_endpoint.as_ref();
+        self.disable_default_endpoint
+            .unwrap_or(of_document.is_some_and(|flag| flag.value))
     }
 }
 

@@ -4,9 +4,12 @@
 //! this crate and nowhere else.
 
 pub mod compile;
+pub mod domain;
 pub mod gateway_response;
+pub mod locate;
 pub mod router;
 pub mod snapshot;
 
-pub use compile::{ApiSource, StageSource, compile};
+pub use compile::{ApiSource, DomainSource, MappingSource, Sources, StageSource, compile};
+pub use locate::Unlocated;
 pub use snapshot::Snapshot;

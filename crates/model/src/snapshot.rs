@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use http::HeaderName;
-use portcullis_core::{RequestPath, SecretRef, Verb, path};
+use portcullis_core::{SecretRef, Verb};
 use portcullis_jose::{Rules, SecretEncoding};
 use portcullis_limit::TokenBucket;
 pub use portcullis_openapi::document::ApiKind;
@@ -18,7 +18,7 @@ use portcullis_template::{
     uri::{OriginUri, Scheme, UriError},
 };
 
-use crate::{gateway_response::GatewayResponses, router::Router};
+use crate::{domain::Domains, gateway_response::GatewayResponses, locate::Mount, router::Router};
 
 /// Everything that is served, compiled.
 #[derive(Debug, Default)]
@@ -27,13 +27,8 @@ pub struct Snapshot {
     pub stages: Vec<Stage>,
     /// Where each is mounted, the longest mount first.
     pub(crate) mounts: Vec<Mount>,
-}
-
-/// Where a stage begins.
-#[derive(Debug)]
-pub(crate) struct Mount {
-    pub(crate) segments: Vec<Box<str>>,
-    pub(crate) stage: usize,
+    /// The custom domains.
+    pub domains: Domains,
 }
 
 /// A stage of an API: a deployment with its variables and limits.
@@ -51,6 +46,8 @@ pub struct Stage {
     pub name: Box<str>,
     /// The path below which it is served: `/` or `/TEST`.
     pub mount: Box<str>,
+    /// Whether it is served at its mount and at `{api}.execute-api.…`, and not by custom domains alone.
+    pub default_endpoint: bool,
     /// `arn:aws:execute-api:{region}:{account}:{api}/{stage}/`.
     pub arn_prefix: String,
     /// The stage variables.
@@ -308,63 +305,6 @@ pub enum BindingTarget {
     HeaderDigest(HeaderName),
 }
 
-/// A stage and the path below its mount.
-#[derive(Debug)]
-pub struct StageMatch<'s, 'p> {
-    /// The stage's index in [`Snapshot::stages`].
-    pub index: usize,
-    /// The stage.
-    pub stage: &'s Stage,
-    /// The path below the mount, with its leading slash.
-    pub path: RequestPath<'p>,
-}
-
-// === impl Snapshot ===
-
-impl Snapshot {
-    /// The stage that a request goes to: by `{api}.execute-api.…` in its host and the stage's name, or by mount.
-    pub fn locate<'s, 'p>(&'s self, host: Option<&str>, path: RequestPath<'p>) -> Option<StageMatch<'s, 'p>> {
-        if let Some(api) = host.and_then(api_in_host) {
-            return self.locate_in_api(api, path);
-        }
-        let mount = self.mounts.iter().find(|mount| mount.covers(path))?;
-        let (index, stage) = (mount.stage, self.stages.get(mount.stage)?);
-        Some(StageMatch {
-            index,
-            stage,
-            path: path.below(mount.segments.len()),
-        })
-    }
-
-    fn locate_in_api<'s, 'p>(&'s self, api: &str, path: RequestPath<'p>) -> Option<StageMatch<'s, 'p>> {
-        let first = path::next_segment(path.behind_slash()).map(|(segment, _)| path::decode(segment));
-        let mut stages = self
-            .stages
-            .iter()
-            .enumerate()
-            .filter(|(_, stage)| stage.api.eq_ignore_ascii_case(api));
-        let named = stages.clone().find(|(_, stage)| first.as_deref() == Some(&stage.name));
-        let (index, stage, below) = match named {
-            Some((index, stage)) => (index, stage, 1),
-            None => stages
-                .find(|(_, stage)| &*stage.name == "$default")
-                .map(|(index, stage)| (index, stage, 0))?,
-        };
-        Some(StageMatch {
-            index,
-            stage,
-            path: path.below(below),
-        })
-    }
-}
-
-/// The API's id in a default address `{id}.execute-api.{suffix}`.
-fn api_in_host(host: &str) -> Option<&str> {
-    let (api, rest) = host.split_once('.')?;
-    let label = rest.split(['.', ':']).next()?;
-    label.eq_ignore_ascii_case("execute-api").then_some(api)
-}
-
 // === impl Integration ===
 
 impl Integration {
@@ -442,30 +382,6 @@ impl OriginSpec {
             Ok(address) => address.to_canonical().is_loopback(),
             Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
         }
-    }
-}
-
-// === impl Mount ===
-
-impl Mount {
-    pub(crate) fn new(mount: &str, stage: usize) -> Self {
-        let segments = mount
-            .split('/')
-            .filter(|segment| !segment.is_empty())
-            .map(Into::into)
-            .collect();
-        Self { segments, stage }
-    }
-
-    fn covers(&self, path: RequestPath<'_>) -> bool {
-        let mut rest = Some(path.behind_slash());
-        self.segments.iter().all(|wanted| {
-            let Some((segment, behind)) = rest.and_then(path::next_segment) else {
-                return false;
-            };
-            rest = behind;
-            path::decode(segment) == **wanted
-        })
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Document {
     pub operations: Vec<Operation>,
     /// `x-amazon-apigateway-gateway-responses`, by type (`ACCESS_DENIED`, `DEFAULT_4XX`).
     pub gateway_responses: IndexMap<String, GatewayResponse>,
+    /// `x-amazon-apigateway-endpoint-configuration.disableExecuteApiEndpoint`, where it is said.
+    pub disable_default_endpoint: Option<Located<bool>>,
     /// `x-amazon-apigateway-policy` as JSON.
     pub resource_policy: Option<Located<serde_json::Value>>,
 }

@@ -9,6 +9,7 @@
 mod base_path;
 mod compose;
 pub mod document;
+mod endpoint;
 mod extensions;
 mod fields;
 pub mod fuzzing;

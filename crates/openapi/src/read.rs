@@ -9,7 +9,7 @@ use crate::{
     base_path,
     compose::compose,
     document::{ApiKind, Document, Located, Operation},
-    extensions,
+    endpoint, extensions,
     fields::Fields,
     gateway_response, integration,
     reference::Referred,
@@ -104,6 +104,7 @@ impl<'a> Reader<'a> {
             authorizers,
             operations,
             gateway_responses: gateway_response::read(self),
+            disable_default_endpoint: endpoint::read(root, self),
             resource_policy: self.resource_policy(),
         }
     }

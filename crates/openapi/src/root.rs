@@ -99,7 +99,6 @@ pub(crate) fn check(root: &Root<'_>, reader: &mut Reader<'_>) {
     root.mostly(known, &mut reader.report);
     check_api_key_source(root, reader);
     check_binary_types(root, reader);
-    check_endpoints(root, reader);
     for (key, remedy) in UNSUPPORTED {
         if let Some(entry) = root.entry(key) {
             let message = format!("`{key}` is not supported yet");
@@ -167,30 +166,3 @@ fn check_api_key_source(root: &Root<'_>, reader: &mut Reader<'_>) {
 fn check_binary_types(root: &Root<'_>, reader: &mut Reader<'_>) {
     root.texts("x-amazon-apigateway-binary-media-types", &mut reader.report);
 }
-
-/// At the root, and at every server in OpenAPI 3.
-fn check_endpoints(root: &Root<'_>, reader: &mut Reader<'_>) {
-    let key = "x-amazon-apigateway-endpoint-configuration";
-    let mut found: Vec<_> = root.fields(key, &mut reader.report).into_iter().collect();
-    for server in root.items("servers", &mut reader.report) {
-        let server = Fields::of(server, &server.place, "servers", &mut reader.report);
-        found.extend(server.and_then(|server| server.fields(key, &mut reader.report)));
-    }
-    for endpoint in found {
-        endpoint.only(ENDPOINT_KEYS, &mut reader.report);
-        let types = endpoint.texts("types", &mut reader.report);
-        if let Some(private) = types.iter().find(|text| text.value.eq_ignore_ascii_case("PRIVATE")) {
-            let message = "a private API is served like any other";
-            let remedy = "listen on a private address only, and say who may call in the resource policy";
-            reader.report.warn(&private.place, "endpoint-ignored", message, remedy);
-        }
-        let disabled = endpoint.flag("disableExecuteApiEndpoint", &mut reader.report);
-        if let Some(flag) = disabled.filter(|flag| flag.value) {
-            let message = "`disableExecuteApiEndpoint` has no effect";
-            let remedy = "where the API is served is said by its stages and listeners";
-            reader.report.warn(&flag.place, "endpoint-ignored", message, remedy);
-        }
-    }
-}
-
-const ENDPOINT_KEYS: &[&str] = &["disableExecuteApiEndpoint", "ipAddressType", "types", "vpcEndpointIds"];

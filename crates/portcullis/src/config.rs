@@ -5,6 +5,7 @@
 
 mod access_log;
 mod api;
+mod domain;
 mod listener;
 mod origin_certificate;
 mod report;
@@ -28,6 +29,7 @@ use portcullis_openapi::document::Located;
 pub(crate) use self::{
     access_log::{AccessLog, Destination, Format},
     api::{ACCOUNT, Api, REGION, is_account, is_region},
+    domain::Domain,
     listener::{Listener, is_same as is_same_listener},
     origin_certificate::OriginCertificate,
     stage::{Stage, Throttle, check_mount, check_stage_name, check_variable},
@@ -56,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) listeners: Vec<Listener>,
     /// What is served; at least one, each with at least one stage, when it was read without errors.
     pub(crate) apis: Vec<Api>,
+    /// Host names of its own whose base paths lead to stages.
+    pub(crate) domains: Vec<Domain>,
     /// Where `/metrics`, `/livez` and `/readyz` are answered.
     pub(crate) metrics: Option<Located<SocketAddr>>,
 }
@@ -111,6 +115,7 @@ fn read_root(root: &Section<'_>) -> Config {
     let listeners: Vec<_> = listener_tables.iter().filter_map(listener::read).collect();
     let api_tables = root.tables("apis", APIS_MAX);
     let apis: Vec<_> = api_tables.iter().filter_map(api::read).collect();
+    let domains = domain::read(root, &apis);
     let metrics = root.table("metrics").and_then(|section| {
         let address = section.required("address", |key| section.address(key));
         section.finish();
@@ -134,6 +139,7 @@ fn read_root(root: &Section<'_>) -> Config {
         workers,
         listeners,
         apis,
+        domains,
         metrics,
     }
 }

@@ -26,9 +26,9 @@ pub(crate) struct Quotable<'r> {
 
 /// The answer to a refused request. The record holds the refusal already.
 pub(crate) fn refuse(record: &Record, rejection: &Rejection, quotable: Option<Quotable<'_>>) -> Reply {
-    let mut reply = match record.stage().map(|(stage, _)| stage.kind) {
-        Some(ApiKind::Http) => http(rejection),
-        Some(ApiKind::Rest) | None => rest(record, rejection, quotable),
+    let mut reply = match kind(record, Some(rejection)) {
+        ApiKind::Http => http(rejection),
+        ApiKind::Rest => rest(record, rejection, quotable),
     };
     if let Rejection::Throttled {
         retry_after_ms: Some(wait_ms),
@@ -41,15 +41,24 @@ pub(crate) fn refuse(record: &Record, rejection: &Rejection, quotable: Option<Qu
     reply
 }
 
+/// As which product the answer is given. Before a stage is known it is a REST API's, but for a stage that is not served here.
+fn kind(record: &Record, rejection: Option<&Rejection>) -> ApiKind {
+    match (record.stage(), rejection.or(record.rejection.as_ref())) {
+        (Some((stage, _)), _) => stage.kind,
+        (None, Some(Rejection::EndpointDisabled(kind))) => *kind,
+        (None, _) => ApiKind::Rest,
+    }
+}
+
 /// The headers that every answer carries, and those that steps have queued.
 pub(crate) fn identify(record: &Record, fields: &mut Fields) {
     for (name, value) in record.queued.iter().flat_map(|queued| queued.iter()) {
         fields.set(name, value);
     }
     // The gateway's ids are always values.
-    let _ = match record.stage().map(|(stage, _)| stage.kind) {
-        Some(ApiKind::Http) => fields.set_text(&HTTP_REQUEST_ID, record.extended_id().as_str()),
-        Some(ApiKind::Rest) | None => {
+    let _ = match kind(record, None) {
+        ApiKind::Http => fields.set_text(&HTTP_REQUEST_ID, record.extended_id().as_str()),
+        ApiKind::Rest => {
             fields.set_text(&REQUEST_ID, record.id.as_str())
                 && fields.set_text(&API_GATEWAY_ID, record.extended_id().as_str())
         }

@@ -163,6 +163,7 @@ impl Worker {
             source: peer.address,
             secure: peer.secure,
             stage: None,
+            mapping: None,
             route: None,
             kept: Kept::default(),
             caller: None,

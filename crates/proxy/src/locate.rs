@@ -2,6 +2,8 @@
 
 use portcullis_core::RequestPath;
 use portcullis_model::{
+    Unlocated,
+    domain::MappingIndex,
     router::Parameters,
     snapshot::{Route, Snapshot, Stage},
 };
@@ -14,6 +16,7 @@ pub struct Located<'s, 'r> {
     index: usize,
     stage: &'s Stage,
     path: RequestPath<'r>,
+    mapping: Option<MappingIndex>,
 }
 
 /// Evidence that a route answers a request.
@@ -30,11 +33,18 @@ pub(crate) fn locate<'s, 'r>(
     received: &Received<'r>,
     host: Option<&str>,
 ) -> Result<Located<'s, 'r>, Rejection> {
-    let found = snapshot.locate(host, received.path()).ok_or(Rejection::UnknownStage)?;
+    let found = snapshot
+        .locate(host, received.path())
+        .map_err(|unlocated| match unlocated {
+            Unlocated::NoMapping => Rejection::UnmappedPath,
+            Unlocated::NoStage => Rejection::UnknownStage,
+            Unlocated::EndpointDisabled(kind) => Rejection::EndpointDisabled(kind),
+        })?;
     Ok(Located {
         index: found.index,
         stage: found.stage,
         path: found.path,
+        mapping: found.mapping,
     })
 }
 
@@ -66,7 +76,12 @@ impl<'s, 'r> Located<'s, 'r> {
         self.stage
     }
 
-    /// The path below the stage's mount.
+    /// The base path mapping that led to it; `None` at a default address.
+    pub fn mapping(&self) -> Option<MappingIndex> {
+        self.mapping
+    }
+
+    /// The path below the stage's mount or the base path.
     pub fn path(&self) -> RequestPath<'r> {
         self.path
     }

@@ -38,6 +38,7 @@ pub(crate) async fn proceed<O: Observer>(
     );
 
     let located = locate::locate(&live.snapshot, &received, receive::host(uri, headers))?;
+    record.mapping = located.mapping();
     record.enter_stage(located.index(), uri, headers);
     observer.passed(
         Step::Locate,

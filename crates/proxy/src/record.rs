@@ -8,7 +8,10 @@ use std::{
 
 use http::{Method, Version};
 use portcullis_core::{RequestId, Timestamp};
-use portcullis_model::snapshot::{Route, Stage};
+use portcullis_model::{
+    domain::MappingIndex,
+    snapshot::{Route, Stage},
+};
 use portcullis_net::server::{Receipt, Sent};
 use portcullis_telemetry::metrics::RouteSeries;
 use portcullis_template::{ContextValues, Sink, Variable};
@@ -35,6 +38,8 @@ pub struct Record {
     pub(crate) source: IpAddr,
     pub(crate) secure: bool,
     pub(crate) stage: Option<usize>,
+    /// The base path mapping that led to the stage, where one did.
+    pub(crate) mapping: Option<MappingIndex>,
     pub(crate) route: Option<usize>,
     pub(crate) kept: Kept,
     pub(crate) caller: Option<Caller>,
@@ -188,7 +193,7 @@ impl ContextValues for Record {
             Variable::AuthenticateStatus => self.status_of(Step::Authenticate, sink),
             Variable::AuthorizeStatus => self.status_of(Step::Authorize, sink),
             Variable::AuthorizerStatus => self.status_of(Step::Authenticate, sink),
-            Variable::BasePathMatched => text(sink, stage.map(|stage| &*stage.mount)),
+            Variable::BasePathMatched => text(sink, self.base_path()),
             Variable::DomainName => text(sink, self.kept.host.as_deref()),
             Variable::DomainPrefix => {
                 text(sink, self.kept.host.as_deref().and_then(|host| host.split('.').next()));
@@ -278,6 +283,14 @@ impl ContextValues for Record {
 }
 
 impl Record {
+    /// The base path on a custom domain; elsewhere, the stage's mount.
+    fn base_path(&self) -> Option<&str> {
+        match self.mapping {
+            Some(index) => Some(self.live.snapshot.domains.at(index)?.matched()),
+            None => self.stage().map(|(stage, _)| &*stage.mount),
+        }
+    }
+
     fn claim(&self, name: &str, sink: &mut Sink<'_>) {
         if let Some(Standing::Verified(verified)) = self.caller.as_ref().map(Caller::standing) {
             text(sink, verified.claims.text(name).as_deref());

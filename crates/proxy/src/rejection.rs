@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use portcullis_core::PathError;
 use portcullis_jose::TokenError;
-use portcullis_model::gateway_response::ResponseType;
+use portcullis_model::{gateway_response::ResponseType, snapshot::ApiKind};
 
 use crate::Step;
 
@@ -33,6 +33,8 @@ pub enum Rejection {
         /// Whether a statement denies it.
         explicit: bool,
     },
+    /// The stage at this default address is served by custom domains alone.
+    EndpointDisabled(ApiKind),
     /// The head or its framing is malformed or ambiguous; the text says which.
     HeadMalformed(&'static str),
     /// The head did not come in time.
@@ -83,6 +85,8 @@ pub enum Rejection {
     TokenRefused(TokenError),
     /// No stage at this host and path.
     UnknownStage,
+    /// The host is a custom domain without a base path mapping for this path.
+    UnmappedPath,
     /// The request target is too long.
     UriTooLong,
 }
@@ -152,6 +156,7 @@ impl Rejection {
             Self::ClientGone => Facts::of(Integrate, R::BadRequestParameters, Client, Reconnect).status(499).says("Client closed request", "Client Closed Request"),
             Self::Denied { explicit: true } => Facts::of(Authorize, R::AccessDenied, Client, Never).says(EXPLICIT, "Forbidden"),
             Self::Denied { explicit: false } => Facts::of(Authorize, R::AccessDenied, Client, Never).says(IMPLICIT, "Forbidden"),
+            Self::EndpointDisabled(_) => Facts::of(Locate, R::WafFiltered, Client, Never).http("Not Found").http_status(404),
             Self::HeadMalformed(reason) => Facts::of(Receive, R::BadRequestParameters, Client, Never).says(format!("Bad request: {reason}"), "Bad Request"),
             Self::HeadTimeout => Facts::of(Receive, R::BadRequestParameters, Client, Reconnect).status(408).says("Request timed out", "Request Timeout"),
             Self::HeadersTooLarge => Facts::of(Receive, R::BadRequestParameters, Client, Never).status(431).says("Request header fields too large", "Request Header Fields Too Large"),
@@ -174,6 +179,7 @@ impl Rejection {
             Self::TokenRefused(_) => Facts::of(Authenticate, R::AccessDenied, Client, Never).says(EXPLICIT, "Forbidden"),
             // Before a stage is known there are no gateway responses to customise; the body is the one that Amazon gives.
             Self::UnknownStage => Facts::of(Locate, R::WafFiltered, Client, Never).http("Forbidden"),
+            Self::UnmappedPath => Facts::of(Locate, R::WafFiltered, Client, Never).http("Forbidden"),
             Self::UriTooLong => Facts::of(Receive, R::BadRequestParameters, Client, Never).status(414).says("Request URI too long", "Request URI Too Long"),
         }
     }
@@ -190,6 +196,7 @@ impl Rejection {
             Self::ClientGone => "the caller went away",
             Self::Denied { explicit: true } => "an identity-based policy denies the request",
             Self::Denied { explicit: false } => "no identity-based policy allows the request",
+            Self::EndpointDisabled(_) => "the default address of this stage is disabled",
             Self::HeadMalformed(reason) => reason,
             Self::HeadTimeout => "the request head did not come in time",
             Self::HeadersTooLarge => "the request's header fields are too large or too many",
@@ -210,6 +217,7 @@ impl Rejection {
             Self::TokenDenied => "the token is on the deny list",
             Self::TokenMismatch => "the token does not match identityValidationExpression",
             Self::UnknownStage => "no stage at this host and path",
+            Self::UnmappedPath => "no base path of this domain covers the path",
             Self::UriTooLong => "the request target is too long",
         })
     }

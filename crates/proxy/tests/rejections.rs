@@ -5,6 +5,7 @@
 
 use portcullis_core::PathError;
 use portcullis_jose::TokenError;
+use portcullis_model::snapshot::ApiKind;
 use portcullis_proxy::Rejection;
 
 fn all() -> Vec<Rejection> {
@@ -18,6 +19,7 @@ fn all() -> Vec<Rejection> {
         Rejection::ClientGone,
         Rejection::Denied { explicit: true },
         Rejection::Denied { explicit: false },
+        Rejection::EndpointDisabled(ApiKind::Http),
         Rejection::HeadMalformed("Host is missing"),
         Rejection::HeadTimeout,
         Rejection::HeadersTooLarge,
@@ -48,6 +50,7 @@ fn all() -> Vec<Rejection> {
         Rejection::TokenMissing,
         Rejection::TokenRefused(TokenError::BadSignature),
         Rejection::UnknownStage,
+        Rejection::UnmappedPath,
         Rejection::UriTooLong,
     ]
 }

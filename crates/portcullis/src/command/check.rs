@@ -11,6 +11,7 @@ use portcullis_proxy::{Fixtures, Live, LiveError, keys::FileError};
 
 use super::Exit;
 use crate::{
+    config::Config,
     failure::Failure,
     load::{Loaded, Mounting, Source, look_at_secrets},
     origin_certificates,
@@ -59,7 +60,7 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     let tally = report::print(findings, &sources, form);
     if form == Form::Text {
         secrets.iter().for_each(|line| report::answer(line));
-        report::answer(&summary(tally, config.apis.len(), routes));
+        report::answer(&summary(tally, &config, routes));
     }
     let is_good = tally.errors == 0 && (tally.warnings == 0 || !args.deny_warnings);
     Ok(if is_good { Exit::Good } else { Exit::Negative })
@@ -164,14 +165,17 @@ fn keys(loaded: &Loaded, authorizer: &str, error: &FileError, message: String, f
     }
 }
 
-fn summary(tally: Tally, apis: usize, routes: Option<usize>) -> String {
+fn summary(tally: Tally, config: &Config, routes: Option<usize>) -> String {
     let found = format!("{}, {}", count(tally.errors, "error"), count(tally.warnings, "warning"));
     match routes {
-        Some(routes) if tally.errors == 0 => format!(
-            "{found}: {} with {} can be served",
-            count(apis, "API"),
-            count(routes, "route")
-        ),
+        Some(routes) if tally.errors == 0 => {
+            let domains = match config.domains.len() {
+                0 => String::new(),
+                domains => format!(", at {}", count(domains, "domain")),
+            };
+            let apis = count(config.apis.len(), "API");
+            format!("{found}: {apis} with {} can be served{domains}", count(routes, "route"))
+        }
         Some(_) | None => format!("{found}: nothing can be served from this"),
     }
 }

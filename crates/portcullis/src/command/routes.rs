@@ -31,6 +31,8 @@ pub(super) struct Routes {
 struct Row<'s> {
     stage: &'s Stage,
     route: &'s Route,
+    /// What of a URL stands before the resource, at every address: `/TEST`, `api.example.com/v1`.
+    addresses: Vec<String>,
 }
 
 pub(super) fn run(args: &Routes) -> Result<Exit, Failure> {
@@ -47,11 +49,32 @@ pub(super) fn run(args: &Routes) -> Result<Exit, Failure> {
 }
 
 fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
-    snapshot
-        .stages
-        .iter()
-        .flat_map(|stage| stage.routes.iter().map(move |route| Row { stage, route }))
+    let stages = snapshot.stages.iter().enumerate();
+    stages
+        .flat_map(|(index, stage)| {
+            let addresses = addresses(snapshot, index, stage);
+            let row = move |route| Row {
+                stage,
+                route,
+                addresses: addresses.clone(),
+            };
+            stage.routes.iter().map(row)
+        })
         .collect()
+}
+
+/// The default address, if it is served, then those on custom domains.
+fn addresses(snapshot: &Snapshot, index: usize, stage: &Stage) -> Vec<String> {
+    let mount = stage.mount.trim_end_matches('/').to_owned();
+    let default = stage.default_endpoint.then_some(mount);
+    let on_domains = snapshot.domains.iter().flat_map(|domain| {
+        let mappings = domain.mappings.iter().filter(|mapping| mapping.stage() == index);
+        mappings.map(|mapping| {
+            let slash = if mapping.base_path.is_empty() { "" } else { "/" };
+            format!("{}{slash}{}", domain.name, mapping.base_path)
+        })
+    });
+    default.into_iter().chain(on_domains).collect()
 }
 
 // === impl Row ===
@@ -61,19 +84,17 @@ impl Row<'_> {
         self.route.verb.map_or("ANY", |verb| verb.as_str())
     }
 
-    /// The path as a client calls it.
-    fn path(&self) -> String {
-        let mount = if &*self.stage.mount == "/" {
-            ""
-        } else {
-            &self.stage.mount
-        };
+    /// The paths as a client calls them, with the host where it matters.
+    fn paths(&self) -> Vec<String> {
         let resource = if &*self.route.resource == "/$default" {
             "/{…}"
         } else {
             &self.route.resource
         };
-        format!("{mount}{resource}")
+        self.addresses
+            .iter()
+            .map(|address| format!("{address}{resource}"))
+            .collect()
     }
 
     fn integration(&self) -> String {
@@ -149,16 +170,17 @@ fn as_table(rows: &[Row<'_>]) -> String {
         "THROTTLE OF THE STAGE",
     ]
     .map(str::to_owned);
-    let cells = rows.iter().map(|row| {
-        let stage = format!("{} {}", row.stage.api, row.stage.name);
-        [
-            row.verb().to_owned(),
-            row.path(),
-            stage,
-            row.integration(),
-            row.protections(),
-            row.throttle(),
-        ]
+    let cells = rows.iter().flat_map(|row| {
+        let mut paths = row.paths();
+        if paths.is_empty() {
+            paths.push("(not served)".to_owned());
+        }
+        let cells = |path| {
+            let stage = format!("{} {}", row.stage.api, row.stage.name);
+            let verb = row.verb().to_owned();
+            [verb, path, stage, row.integration(), row.protections(), row.throttle()]
+        };
+        paths.into_iter().map(cells).collect::<Vec<_>>()
     });
     let lines: Vec<_> = std::iter::once(heading).chain(cells).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
@@ -190,7 +212,7 @@ fn as_json(rows: &[Row<'_>]) -> String {
             "mount": mount,
             "verb": row.verb(),
             "resource": row.route.resource,
-            "path": row.path(),
+            "paths": row.paths(),
             "integration": integration,
             "origin": origin,
             "status": status,

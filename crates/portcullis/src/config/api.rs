@@ -33,6 +33,8 @@ pub(crate) struct Api {
     pub(crate) account: String,
     /// At least one, when it was read without errors.
     pub(crate) stages: Vec<Stage>,
+    /// Whether it is served by custom domains alone; `None` for what its document says.
+    pub(crate) disable_default_endpoint: Option<bool>,
 }
 
 /// Reads `rest` or `http`.
@@ -55,6 +57,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Api> {
         .iter()
         .filter_map(|table| stage::read(table, kind.unwrap_or(ApiKind::Rest)))
         .collect();
+    let disable_default_endpoint = section.flag("disable_default_endpoint");
     section.finish();
     if section.is_absent_or_empty("stages") {
         let remedy = "add `[[apis.stages]]` with `name = \"TEST\"` below it";
@@ -69,6 +72,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Api> {
         region,
         account,
         stages,
+        disable_default_endpoint: disable_default_endpoint.map(|flag| flag.value),
     })
 }
 

@@ -57,6 +57,10 @@ impl<'t> Report<'t> {
         self.findings.borrow_mut().warn(place.clone(), code, message, remedy);
     }
 
+    pub(super) fn has_errors(&self) -> bool {
+        self.findings.borrow().has_errors()
+    }
+
     pub(super) fn extend(&self, findings: Findings) {
         self.findings.borrow_mut().extend(findings);
     }

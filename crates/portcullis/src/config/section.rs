@@ -84,6 +84,22 @@ impl<'t> Section<'t> {
         self.as_text(&self.full(key), value)
     }
 
+    pub(super) fn flag(&self, key: &'static str) -> Option<Located<bool>> {
+        let value = self.value(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(Located {
+                value: *flag,
+                place: self.report.place(value.span()),
+            }),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => self.wrong_type(&self.full(key), value, "`true` or `false`"),
+        }
+    }
+
     pub(super) fn texts(&self, key: &'static str, max: usize) -> Option<Vec<Located<String>>> {
         let value = self.value(key)?;
         let full = self.full(key);

@@ -472,6 +472,43 @@ fn slips_of_stages_are_named() {
 }
 
 #[test]
+fn slips_of_domains_are_named() {
+    let domain = |text: &str| format!("[[domains]]\n{text}");
+    let mapping = "mappings = [{ api = \"a\", stage = \"TEST\" }]";
+    let check = |text: &str, expected: &[&str]| check("name", &domain(text), expected);
+    check(&format!("name = \"a.example\"\n{mapping}"), &[]);
+    check(
+        "name = \"a.example\"",
+        &["8:1: error: missing-key: this domain has no mapping, so nobody can be served there"],
+    );
+    check(mapping, &["8:1: error: missing-key: `domains.name` is missing"]);
+    check(
+        &format!("name = \"a.example:443\"\n{mapping}"),
+        &["9:8: error: bad-domain: `a.example:443` is not a host name"],
+    );
+    check(
+        &format!("name = \"a.example\"\nnames = 1\n{mapping}"),
+        &["10:1: error: unknown-key: `domains.names` is unknown"],
+    );
+    check(
+        "name = \"a.example\"\nmappings = [{ base_path = \"/a%2Fb\", stage = \"TEST\" }]",
+        &[
+            "10:13: error: missing-key: `domains.mappings.api` is missing",
+            "10:27: error: bad-base-path: `/a%2Fb` cannot be a base path",
+        ],
+    );
+    check(
+        "name = \"a.example\"\nmappings = [{ api = \"b\", stage = \"TEST\" }, { api = \"a\", stage = \"PROD\" }]",
+        &[
+            "10:21: error: unknown-api: there is no API `b`",
+            "10:65: error: unknown-stage: `a` has no stage `PROD`",
+        ],
+    );
+    let broken_api = "mount = \"x\"\n[[domains]]\nname = \"a.example\"\nmappings = [{ api = \"a\", stage = \"TEST\" }]";
+    super::tests::check("name", broken_api, &["8:9: error: bad-mount: `x` cannot be a mount"]);
+}
+
+#[test]
 fn an_empty_text_lacks_everything() {
     check_whole(
         "",

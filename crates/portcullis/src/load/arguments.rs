@@ -150,6 +150,7 @@ impl Source {
             workers: None,
             listeners: listen.iter().map(|address| Listener::at(located(*address))).collect(),
             apis,
+            domains: Vec::new(),
             metrics: serving.metrics.map(|value| Located {
                 value,
                 place: whole("--metrics-listen"),
@@ -227,6 +228,7 @@ impl Source {
             region: REGION.to_owned(),
             account: ACCOUNT.to_owned(),
             stages: vec![stage],
+            disable_default_endpoint: None,
         })
     }
 

@@ -4,21 +4,28 @@ use std::path::Path;
 
 use portcullis_core::Findings;
 use portcullis_limit::Rate;
-use portcullis_model::{ApiSource, Snapshot, StageSource, compile, snapshot::LogDestination};
+use portcullis_model::{ApiSource, Snapshot, Sources, StageSource, compile, snapshot::LogDestination};
 use portcullis_openapi::document::Located;
 
 use super::Loaded;
 use crate::{
-    config::{Api, Destination, Format, Stage},
+    config::{Api, Destination, Domain, Format, Stage},
     origin_certificates::StageCertificate,
 };
 
 impl Loaded {
     /// Compiles everything that was read and adds what the compiler finds. `None` when there is an error anywhere.
     pub(crate) fn compile(&mut self, previous: Option<&Snapshot>) -> Option<Snapshot> {
-        let (snapshot, found) = compile(&self.api_sources(), previous);
+        let (snapshot, found) = compile(&self.sources(), previous);
         self.findings.extend(found);
         snapshot.filter(|_| !self.findings.has_errors())
+    }
+
+    fn sources(&mut self) -> Sources {
+        Sources {
+            apis: self.api_sources(),
+            domains: self.config.domains.iter().map(Domain::source).collect(),
+        }
     }
 
     fn api_sources(&mut self) -> Vec<ApiSource> {
@@ -54,6 +61,7 @@ fn api_source(
         document,
         directory: directory(&api.document.value).to_owned(),
         stages,
+        disable_default_endpoint: api.disable_default_endpoint,
     })
 }
 

@@ -133,6 +133,7 @@ fn same_process(one: &Config, other: &Config) -> bool {
         workers,
         listeners,
         apis: _,
+        domains: _,
         metrics,
     } = one;
     value(data_dir) == value(&other.data_dir)

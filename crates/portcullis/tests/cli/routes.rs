@@ -39,7 +39,7 @@ fn routes_are_listed_with_what_protects_them() {
     let said = place.run("routes --config portcullis.toml --json");
     let answer: Value = serde_json::from_str(&said.expect(0, "", "").out).unwrap();
     let expected = json!([{
-        "api": "proxy", "stage": "TEST", "mount": "/v1", "verb": "ANY", "resource": "/{proxy+}", "path": "/v1/{proxy+}",
+        "api": "proxy", "stage": "TEST", "mount": "/v1", "verb": "ANY", "resource": "/{proxy+}", "paths": ["/v1/{proxy+}"],
         "integration": "http_proxy", "origin": "http://127.0.0.1:9000", "status": null, "authorizer": "Approov",
         "resourcePolicy": false, "throttle": {"rate_per_s": 2.5, "burst": 7},
     }]);

@@ -100,8 +100,9 @@ pub fn serve(kind: ApiKind, document: &str, stages: Vec<StageSpec>) -> Bench {
         document: read.unwrap(),
         directory: directory.path().into(),
         stages: stages.into_iter().map(stage).collect(),
+        disable_default_endpoint: None,
     };
-    let (snapshot, findings) = compile(&[source], None);
+    let (snapshot, findings) = compile(&vec![source].into(), None);
     assert!(!findings.has_errors(), "{}", text(&findings));
     let fixtures = Fixtures::new(1).unwrap();
     let live = Live::open(snapshot.unwrap(), &fixtures, None).unwrap();
