@@ -84,6 +84,11 @@ impl Timestamp {
         self.format("%a, %d %b %Y %H:%M:%S GMT")
     }
 
+    /// As `clientCert.validity` in Amazon's events and OpenSSL write it: `May  8 12:30:02 2019 GMT`, the day padded by a blank.
+    pub fn to_certificate_date(self) -> String {
+        self.format("%b %e %H:%M:%S %Y GMT")
+    }
+
     fn format(self, pattern: &str) -> String {
         let seconds = self.unix_seconds().clamp(-62_135_596_800, 253_402_207_200); // years 1 to 9999
         jiff::Timestamp::from_second(seconds).map_or_else(|_| "-".to_owned(), |time| time.strftime(pattern).to_string())
@@ -101,6 +106,11 @@ mod tests {
         assert_eq!(time.to_rfc3339(), "2019-05-28T12:30:02Z");
         assert_eq!(time.to_clf(), "28/May/2019:12:30:02 +0000");
         assert_eq!(time.to_http_date(), "Tue, 28 May 2019 12:30:02 GMT");
+        assert_eq!(time.to_certificate_date(), "May 28 12:30:02 2019 GMT");
+        assert_eq!(
+            time.plus_seconds(-20 * 86_400).to_certificate_date(),
+            "May  8 12:30:02 2019 GMT"
+        );
         assert_eq!(
             Timestamp::parse_rfc3339("2019-05-28T12:30:02+02:00")
                 .unwrap()

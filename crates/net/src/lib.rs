@@ -1,4 +1,4 @@
-//! Listeners, HTTP/1.1 on both sides, upstream pools and tunnels.
+//! Listeners and their TLS, HTTP/1.1 on both sides, upstream pools and tunnels.
 
 pub mod body;
 mod fields;
@@ -9,6 +9,7 @@ pub mod listener;
 mod reply;
 pub mod server;
 mod timer;
+pub mod tls;
 pub mod upstream;
 
 pub use body::{Body, BodyError, BoxedBody};

@@ -59,6 +59,7 @@ const RESERVED: [(&str, &[&str]); 12] = [
     ("rustls", &["portcullis-net", "portcullis"]), // the binary chooses the cryptography provider once
     ("tokio-rustls", &["portcullis-net"]),
     ("webpki-roots", &["portcullis-net"]),
+    ("x509-parser", &["portcullis-net"]),
     ("httparse", &["portcullis-net"]),
     ("socket2", &["portcullis-net", TESTKIT]),
     ("aws-lc-rs", &["portcullis-jose"]),

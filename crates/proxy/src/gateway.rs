@@ -181,7 +181,7 @@ impl Handler for Worker {
     fn call(&self, request: Request<RequestBody>, peer: &Peer) -> impl Future<Output = (Reply, Box<Record>)> + Send {
         // Nothing is allocated or leaked: nobody has no size.
         let nobody: &'static mut () = Box::leak(Box::new(()));
-        self.answer(request, *peer, nobody)
+        self.answer(request, peer.clone(), nobody)
     }
 
     fn refuse(&self, fault: Fault, peer: &Peer) -> (Reply, Box<Record>) {

@@ -1,11 +1,13 @@
 //! What one listener allows its clients.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::http1::HeadLimits;
+use crate::tls::ServerTls;
 
 /// One address to listen on and the limits of its connections.
 #[derive(Clone, Debug)]
@@ -14,6 +16,12 @@ pub struct ListenerSettings {
     pub address: SocketAddr,
     /// Whether a load balancer tells the client's address in front of each connection.
     pub proxy_protocol: ProxyProtocol,
+    /// TLS, where it is spoken.
+    pub tls: Option<Arc<ServerTls>>,
+    /// From a connection's first byte to the end of its TLS handshake.
+    pub handshake_timeout: Duration,
+    /// TLS handshakes under way over all workers; one more is closed as soon as it is accepted.
+    pub handshakes_max: usize,
     /// Open connections over all workers; one more is closed as soon as it is accepted.
     pub connections_max: usize,
     /// Open connections of one client address over all workers. An IPv6 client is its /64 network.
@@ -57,6 +65,9 @@ impl ListenerSettings {
         Self {
             address,
             proxy_protocol: ProxyProtocol::Off,
+            tls: None,
+            handshake_timeout: Duration::from_secs(10),
+            handshakes_max: 1_000,
             connections_max: 10_000,
             connections_per_source_max: 1_000,
             line_bytes_max: 10_240,

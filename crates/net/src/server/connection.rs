@@ -40,8 +40,10 @@ enum After {
     /// It ends, but the client may still be sending: closing at once would reset the connection and destroy the answer in the
     /// client's receive buffer (RFC 9112 section 9.6).
     Linger,
-    /// It is closed at once.
+    /// It is closed.
     Close,
+    /// It is closed in the middle of something, and the client shall see that.
+    Cut,
 }
 
 /// Serves a connection whose first bytes may be in `input` already.
@@ -72,8 +74,10 @@ pub(super) async fn serve<IO: Link, H: Handler>(
             break after;
         }
     };
-    if after == After::Linger {
-        linger(&wire).await;
+    match after {
+        After::Linger => linger(&wire).await,
+        After::Close if IO::IS_END_ANNOUNCED => announce_end(&wire).await,
+        After::Next | After::Close | After::Cut => {}
     }
 }
 
@@ -156,7 +160,7 @@ async fn exchange<IO: Link, H: Handler>(
         wire.turn += 1; // whoever still holds the body gets no more of it
         let is_sending = !wire.decoder.is_ended() || !wire.input.is_empty();
         match outcome {
-            Outcome::Broken => (After::Close, false),
+            Outcome::Broken => (After::Cut, false),
             // A client that asked for the end sends nothing more; any other may have sent its next request already.
             Outcome::Closing if asked.is_kept_alive || is_sending => (After::Linger, false),
             Outcome::Closing => (After::Close, false),
@@ -233,6 +237,15 @@ async fn drain<IO: Link>(wire: &Shared<IO>) -> After {
         }
     })
     .await
+}
+
+/// Says that nothing more comes, to a client that takes it at once: none is waited for that does not.
+async fn announce_end<IO: Link>(wire: &Shared<IO>) {
+    poll_fn(|context| {
+        let _ = Pin::new(&mut lock(wire).link).poll_shutdown(context);
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// Ends our side, then discards what the client sends until it ends its own.

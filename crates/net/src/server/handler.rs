@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::Request;
 
 use super::request_body::RequestBody;
 use crate::http1::{FramingFault, HeadFault};
 use crate::reply::Reply;
+use crate::tls::TlsFacts;
 
 /// Answers requests. Each worker has its own, so what it holds needs no lock that is ever contended.
 ///
@@ -42,7 +44,7 @@ pub struct Sent {
 }
 
 /// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// The address that called, as the PROXY protocol or else the socket says; never an IPv4 address mapped into IPv6.
     pub address: IpAddr,
@@ -54,6 +56,8 @@ pub struct Peer {
     pub listener: usize,
     /// Whether the connection is encrypted.
     pub secure: bool,
+    /// What the handshake has found out, where it was this server's.
+    pub tls: Option<Arc<TlsFacts>>,
 }
 
 /// Why a head is refused.

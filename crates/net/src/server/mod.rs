@@ -9,6 +9,7 @@ mod answer;
 mod connection;
 mod date;
 mod handler;
+mod handshake;
 mod lifecycle;
 mod outbox;
 mod receipt;

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::tls::HandshakeFault;
+
 /// Counters of one server over all its listeners and workers. Relaxed: each is exact, but they are not a snapshot.
 #[derive(Debug, Default)]
 pub struct ServerStats {
@@ -14,6 +16,9 @@ pub struct ServerStats {
     faults: AtomicU64,
     timeouts: AtomicU64,
     broken: AtomicU64,
+    handshakes_full: AtomicU64,
+    handshakes_resumed: AtomicU64,
+    handshakes_failed: [AtomicU64; HandshakeFault::ALL.len()],
 }
 
 // === impl ServerStats ===
@@ -63,6 +68,30 @@ impl ServerStats {
     /// Answers that broke off because their body did.
     pub fn broken(&self) -> u64 {
         self.broken.load(Ordering::Relaxed)
+    }
+
+    /// TLS handshakes that began a new session.
+    pub fn handshakes_full(&self) -> u64 {
+        self.handshakes_full.load(Ordering::Relaxed)
+    }
+
+    /// TLS handshakes that resumed an earlier session.
+    pub fn handshakes_resumed(&self) -> u64 {
+        self.handshakes_resumed.load(Ordering::Relaxed)
+    }
+
+    /// TLS handshakes that failed for this reason.
+    pub fn handshakes_failed(&self, fault: HandshakeFault) -> u64 {
+        self.handshakes_failed[fault as usize].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_handshake(&self, is_resumed: bool) {
+        let count = if is_resumed { &self.handshakes_resumed } else { &self.handshakes_full };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_handshake_failed(&self, fault: HandshakeFault) {
+        self.handshakes_failed[fault as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_accepted(&self) {

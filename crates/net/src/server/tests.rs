@@ -65,6 +65,7 @@ fn subject(buffer_bytes: usize) -> Subject {
         local: SocketAddr::from(([127, 0, 0, 1], 2)),
         listener: 0,
         secure: false,
+        tls: None,
     };
     let task = tokio::spawn(async move {
         let settings = ListenerSettings::new(peer.local);
@@ -192,6 +193,7 @@ async fn a_body_outlives_its_request_as_an_error() {
         local: SocketAddr::from(([127, 0, 0, 1], 2)),
         listener: 0,
         secure: false,
+        tls: None,
     };
     let task = tokio::spawn(async move {
         let settings = ListenerSettings::new(peer.local);

@@ -35,6 +35,9 @@ thread_local! {
 pub(super) trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Makes closing visible as a failure: where an answer lasts until the connection's end, a plain end would look complete.
     fn reset_on_close(&mut self);
+
+    /// Whether the end has to be announced for the other side to know that nothing was cut off (TLS, RFC 8446 section 6.1).
+    const IS_END_ANNOUNCED: bool = false;
 }
 
 /// One connection. Shared between its task and the body of the request that it serves, which may be polled elsewhere.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -17,9 +17,11 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connection;
 use super::handler::{Handler, Peer};
+use super::handshake::{self, Prefixed};
 use super::stats::ServerStats;
 use crate::listener::proxy_header::{self, HEADER_BYTES_MAX, ProxyHeader};
 use crate::listener::{Admission, ListenerSettings, Permit, ProxyProtocol, TrustedProxies};
+use crate::tls::ServerTls;
 
 /// After an error of `accept` that will not pass by itself, above all too many open files. Waiting connections stay in the
 /// kernel's queue meanwhile.
@@ -33,6 +35,7 @@ pub(super) struct Listener {
     pub(super) index: usize,
     pub(super) settings: ListenerSettings,
     pub(super) admission: Arc<Admission>,
+    pub(super) handshakes: AtomicUsize,
     balancers: Option<TrustedProxies>,
 }
 
@@ -71,6 +74,7 @@ impl Listener {
             index,
             admission: Admission::new(settings.connections_max, settings.connections_per_source_max),
             settings,
+            handshakes: AtomicUsize::new(0),
             balancers,
         })
     }
@@ -215,6 +219,7 @@ async fn open<H: Handler>(
         local: SocketAddr::new(local.ip().to_canonical(), local.port()),
         listener: listener.index,
         secure: false,
+        tls: None,
     };
     let mut input = BytesMut::new();
     if let Some(balancers) = &listener.balancers {
@@ -232,10 +237,32 @@ async fn open<H: Handler>(
             None => return worker.stats.count_refused_proxy_header(),
         }
     }
-    match permit.charge(peer.address) {
-        Some(_permit) => connection::serve(stream, input, handler, peer, &listener.settings, &worker).await,
-        None => worker.stats.count_refused_source(),
+    let Some(_permit) = permit.charge(peer.address) else {
+        return worker.stats.count_refused_source();
+    };
+    match &listener.settings.tls {
+        None => connection::serve(stream, input, handler, peer, &listener.settings, &worker).await,
+        // Boxed, so that a connection without TLS does not hold its room.
+        Some(tls) => Box::pin(secure(&worker, stream, input, &listener, tls, handler, peer)).await,
     }
+}
+
+/// Shakes hands, then serves what is spoken inside.
+async fn secure<H: Handler>(
+    worker: &Worker,
+    stream: TcpStream,
+    input: BytesMut,
+    listener: &Listener,
+    tls: &Arc<ServerTls>,
+    handler: Arc<H>,
+    mut peer: Peer,
+) {
+    let Ok((stream, facts)) = handshake::shake(worker, listener, tls, Prefixed::new(stream, input)).await else {
+        return; // counted there
+    };
+    peer.secure = true;
+    peer.tls = Some(Arc::new(facts));
+    connection::serve(stream, BytesMut::new(), handler, peer, &listener.settings, worker).await;
 }
 
 /// Reads the PROXY header; `None` when there is no acceptable one in time. What follows it stays in `input`.

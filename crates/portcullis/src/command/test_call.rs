@@ -166,6 +166,7 @@ async fn call(gateway: &Arc<Gateway>, request: Request<RequestBody>, args: &Test
         local: ([127, 0, 0, 1], 0).into(),
         listener: 0,
         secure: args.secure_transport,
+        tls: None,
     };
     let mut way = Way {
         since: Instant::now(),

@@ -163,6 +163,7 @@ impl Bench {
             local,
             listener: 0,
             secure: false,
+            tls: None,
         };
         let mut steps = Steps::default();
         let (reply, record) = self.worker.answer(request, peer, &mut steps).await;
