@@ -13,6 +13,7 @@ mod section;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod values;
 
 use std::{
@@ -33,6 +34,7 @@ pub(crate) use self::{
     listener::{Listener, is_same as is_same_listener},
     origin_certificate::OriginCertificate,
     stage::{Stage, Throttle, check_mount, check_stage_name, check_variable},
+    tls::{CertificateFiles, ListenerTls},
 };
 use self::{report::Report, section::Section};
 

@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use portcullis_core::{PathError, SecretRef};
 use portcullis_jose::{JwksError, KeyError, SignError};
+use portcullis_net::tls::TlsSettingsFault;
 use portcullis_policy::PolicyError;
 use portcullis_proxy::{LiveError, keys::FileError};
 use portcullis_telemetry::metrics::ReadingError;
@@ -83,6 +84,9 @@ pub(crate) enum Failure {
     /// A token that could not be made.
     #[error("no token could be made: {0}")]
     Sign(#[source] SignError),
+    /// TLS that cannot be set up, whatever the certificates.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[source] TlsSettingsFault),
     /// The input is larger than what is read.
     #[error("{0} has more than {1} bytes")]
     TooLarge(String, u64),
@@ -98,7 +102,7 @@ impl Failure {
                 "end the other process, or give this one a `data_dir` of its own".to_owned()
             }
             Self::DataDir(DataDirError::Unusable(_, error)) => writable_remedy(error).to_owned(),
-            Self::Live(_) | Self::Readings(_) | Self::Start(_) => String::new(),
+            Self::Live(_) | Self::Readings(_) | Self::Start(_) | Self::Tls(_) => String::new(),
             Self::DocumentMissing => "name one, as in `proxy.yaml`, or write it into `portcullis.toml`".to_owned(),
             Self::NobodyListens(..) => "start it with `portcullis serve --config …`, as the same user".to_owned(),
             Self::NothingNamed => "name one, as in `proxy.yaml`, or give `--config FILE`".to_owned(),

@@ -3,6 +3,7 @@
 mod arguments;
 mod compose;
 mod secrets;
+mod tls;
 
 use std::{
     borrow::Cow,
@@ -16,7 +17,9 @@ use portcullis_openapi::{TEXT_BYTES_MAX, document::Document};
 
 pub(crate) use self::{
     arguments::{DEFAULT_LISTEN, How, Mounting, Serving, Source},
+    compose::Compiled,
     secrets::look_at_secrets,
+    tls::{expiry_warning, open_tls},
 };
 use crate::{
     config::{self, Api, CONFIG_BYTES_MAX, Config},
@@ -60,16 +63,20 @@ pub(crate) fn from_file(path: &Path) -> Result<Loaded, Failure> {
 }
 
 impl Loaded {
-    /// The files that it was read from: the configuration, its documents, and the certificates that its origins are shown.
+    /// The files that it was read from: the configuration, its documents, and the certificates of listeners and for origins.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let documents = self.config.apis.iter().map(|api| api.document.value.clone());
+        let listeners = self.config.listeners.iter();
+        let served = listeners
+            .filter_map(|listener| listener.tls.as_ref())
+            .flat_map(|tls| tls.files().cloned());
         let certificates = origin_certificates::named(&self.config).into_iter();
         let certificates = certificates.flat_map(|found| {
             let both = found.files.key != found.files.certificate;
             std::iter::once(found.files.certificate).chain(both.then_some(found.files.key))
         });
         let config = self.config_file.iter().cloned();
-        config.chain(documents).chain(certificates).collect()
+        config.chain(documents).chain(served).chain(certificates).collect()
     }
 
     /// Where a stage is configured; of any API when `api` is empty.
@@ -160,12 +167,18 @@ fn missing_remedy(place: &Place, path: &Path) -> String {
 
 /// A file as text of at most `bytes_max` bytes and one more, so that whoever reads the text can say that it is too long.
 fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(bytes_max.saturating_add(1))
-        .read_to_end(&mut bytes)?;
+    let bytes = read_bytes(path, bytes_max)?;
     if bytes.len() as u64 > bytes_max {
         return Ok(String::from_utf8_lossy(&bytes).into_owned());
     }
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+/// A file's content, of at most `bytes_max` bytes and one more.
+fn read_bytes(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

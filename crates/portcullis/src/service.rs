@@ -6,6 +6,7 @@ mod descriptors;
 mod metrics;
 mod readings;
 mod reload;
+mod tls;
 
 use std::{
     num::NonZeroUsize,
@@ -22,7 +23,6 @@ pub(crate) use self::{
     reload::{Load, Reloader},
 };
 use portcullis_core::SystemClock;
-use portcullis_model::Snapshot;
 use portcullis_net::{
     listener::TrustedProxies,
     server::{Server, ServerSettings, WorkerId},
@@ -31,7 +31,8 @@ use portcullis_net::{
 use portcullis_proxy::{Fixtures, Gateway, Live};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{config::Config, control_socket, data_dir::DataDir, failure::Failure, report};
+use self::tls::{Tls, WARN_EVERY};
+use crate::{config::Config, control_socket, data_dir::DataDir, failure::Failure, load::Compiled, report};
 
 /// How long requests under way may take to their end once the gateway is told to stop.
 const GRACE: Duration = Duration::from_secs(30);
@@ -47,6 +48,7 @@ pub(crate) struct Service {
     ready: Arc<AtomicBool>,
     fixtures: Arc<Fixtures>,
     gateway: Arc<Gateway>,
+    tls: Tls,
     reloader: Reloader,
     signals: Signals,
     _data_dir: Option<DataDir>,
@@ -72,9 +74,9 @@ struct Signals {
 // === impl Service ===
 
 impl Service {
-    /// Starts to serve a snapshot as the configuration says. The data directory is taken before a port is bound; all of
+    /// Starts to serve what was compiled as the configuration says. The data directory is taken before a port is bound; all of
     /// what cannot be opened is reported at once.
-    pub(crate) fn start(config: &Config, snapshot: Snapshot, mut reloader: Reloader) -> Result<Self, Failure> {
+    pub(crate) fn start(config: &Config, compiled: Compiled, mut reloader: Reloader) -> Result<Self, Failure> {
         let data_dir = config
             .data_dir
             .as_ref()
@@ -87,7 +89,7 @@ impl Service {
         let workers = workers(config);
         let fixtures = Arc::new(Fixtures::new(workers).map_err(Failure::Start)?);
         reloader.keep_certificates(config, &fixtures)?;
-        let live = Live::open(snapshot, &fixtures, None).map_err(Failure::Live)?;
+        let live = Live::open(compiled.snapshot, &fixtures, None).map_err(Failure::Live)?;
         let trusted = config
             .listeners
             .iter()
@@ -95,10 +97,16 @@ impl Service {
             .collect();
         let gateway = Gateway::new(live, Arc::new(SystemClock), trusted);
 
+        let tls = Tls::new(compiled.tls)?;
         let upstreams: Mutex<Vec<Arc<UpstreamStats>>> = Mutex::default();
         let settings = ServerSettings {
             workers,
-            listeners: config.listeners.iter().map(bind::settings).collect(),
+            listeners: config
+                .listeners
+                .iter()
+                .enumerate()
+                .map(|(index, listener)| bind::settings(listener, tls.listener(index)))
+                .collect(),
         };
         let server = Server::start(settings, |WorkerId(id)| {
             let worker = gateway.worker(id);
@@ -113,6 +121,9 @@ impl Service {
         let ready = Arc::new(AtomicBool::new(true));
         let upstreams = upstreams.into_inner().unwrap_or_else(PoisonError::into_inner);
         readings::register(&fixtures, &gateway, &server.stats(), upstreams).map_err(Failure::Readings)?;
+        tls.register(server.local_addresses(), &fixtures)
+            .map_err(Failure::Readings)?;
+        reloader.has_tls(tls.clone(), server.local_addresses());
         let metrics = match &config.metrics {
             Some(address) => Some(metrics::start(address.value, &fixtures.metrics, &ready).map_err(Failure::Start)?),
             None => None,
@@ -131,6 +142,7 @@ impl Service {
             ready,
             fixtures,
             gateway,
+            tls,
             reloader,
             signals,
             _data_dir: data_dir,
@@ -141,16 +153,17 @@ impl Service {
 
     /// The address of the first listener, as a client on this machine calls it.
     pub(crate) fn url(&self) -> String {
-        self.server
-            .local_addresses()
+        let addresses = self.server.local_addresses();
+        addresses
             .first()
-            .map(|address| bind::url(*address))
+            .map(|address| bind::url(self.scheme(0), *address))
             .unwrap_or_default()
     }
 
     /// Serves until the process is told to end.
     pub(crate) fn run(mut self) -> End {
-        self.signals.wait(&self.fixtures, &self.gateway, &mut self.reloader);
+        self.signals
+            .wait(&self.fixtures, &self.gateway, &self.tls, &mut self.reloader);
         report::note(&format!(
             "ending: requests under way have {} s; a second signal cuts them off",
             GRACE.as_secs()
@@ -174,11 +187,18 @@ impl Service {
     }
 
     fn announce(&self) {
-        for address in self.server.local_addresses() {
-            report::note(&format!("listening on http://{address}"));
+        for (index, address) in self.server.local_addresses().iter().enumerate() {
+            report::note(&format!("listening on {}://{address}", self.scheme(index)));
         }
         for address in self.metrics.iter().flat_map(Server::local_addresses) {
             report::note(&format!("listening on http://{address}/metrics"));
+        }
+    }
+
+    fn scheme(&self, listener: usize) -> &'static str {
+        match self.tls.listener(listener) {
+            Some(_) => "https",
+            None => "http",
         }
     }
 }
@@ -209,7 +229,7 @@ impl Signals {
 
     /// Waits to be told to end. A hangup has the access logs opened again (logrotate) and everything loaded again; so has a
     /// changed file, without the former.
-    fn wait(&mut self, fixtures: &Fixtures, gateway: &Gateway, reloader: &mut Reloader) {
+    fn wait(&mut self, fixtures: &Fixtures, gateway: &Gateway, tls: &Tls, reloader: &mut Reloader) {
         let Self {
             runtime,
             interrupt,
@@ -218,6 +238,8 @@ impl Signals {
         } = self;
         runtime.block_on(async {
             let mut look = tokio::time::interval(LOOK_EVERY);
+            // The first warning came with the findings.
+            let mut warn = tokio::time::interval_at(tokio::time::Instant::now() + WARN_EVERY, WARN_EVERY);
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => return,
@@ -226,6 +248,7 @@ impl Signals {
                         fixtures.logs().iter().for_each(|log| log.reopen());
                         reloader.reload(gateway, fixtures);
                     }
+                    _ = warn.tick() => tls.warn(),
                     _ = look.tick() => {
                         reloader.tend_certificates();
                         if reloader.is_due() {

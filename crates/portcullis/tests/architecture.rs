@@ -66,8 +66,7 @@ const RESERVED: [(&str, &[&str]); 12] = [
     ("jsonwebtoken", &[]), // an oracle in tests
     ("hyper", &[]),        // an oracle in tests
     ("hyper-util", &[]),
-    ("rcgen", &["portcullis-net"]),
-    ("x509-parser", &["portcullis-net"]),
+    ("rcgen", &["portcullis-net", TESTKIT]),
     ("serde-saphyr", &["portcullis-openapi"]),
 ];
 

@@ -27,7 +27,7 @@ pub struct Setup {
 }
 
 /// What the binary says on its standard error for each listener once it serves.
-const READY: &str = "listening on http://";
+const READY: [&str; 2] = ["listening on http://", "listening on https://"];
 
 // === impl Portcullis ===
 
@@ -53,6 +53,11 @@ impl Portcullis {
     /// The URL of `path` at its first listener.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
+    }
+
+    /// The same where it speaks TLS, by the name that certificates of tests are for.
+    pub fn secure_url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.address().port())
     }
 
     /// The process: its id, its lines, its signals.
@@ -120,7 +125,7 @@ impl Setup {
     pub fn start(self) -> Portcullis {
         let child = Child::start(self.command, "build the binary first: cargo build");
         let addresses = (0..self.listeners).map(|listener| {
-            let line = child.wait_for_line(Stream::Stderr, listener, |line| line.contains(READY));
+            let line = child.wait_for_line(Stream::Stderr, listener, is_ready);
             address_in(&line).unwrap_or_else(|| panic!("no address in `{line}`"))
         });
         Portcullis {
@@ -130,8 +135,12 @@ impl Setup {
     }
 }
 
+fn is_ready(line: &str) -> bool {
+    READY.iter().any(|ready| line.contains(ready))
+}
+
 fn address_in(line: &str) -> Option<SocketAddr> {
-    let rest = line.split_once(READY)?.1;
+    let rest = READY.iter().find_map(|ready| line.split_once(ready))?.1;
     let end = rest.find(|character: char| !(character.is_ascii_hexdigit() || ".:[]".contains(character)));
     rest[..end.unwrap_or(rest.len())]
         .trim_end_matches(['.', ':'])
@@ -152,6 +161,7 @@ mod tests {
             "127.0.0.1:8080",
         );
         check("listening on http://[::1]:8080/", "[::1]:8080");
+        check("listening on https://127.0.0.1:8443", "127.0.0.1:8443");
         assert_eq!(address_in("listening on http://somewhere"), None);
     }
 

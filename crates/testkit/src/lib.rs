@@ -1,5 +1,5 @@
 //! Real components for tests: a real nginx, origins that misbehave to order, the real curl, the gateway's own binary, a
-//! fake clock.
+//! fake clock, a certification authority.
 //!
 //! Everything listens on loopback with a port from the system, blocks the calling thread, waits for events and never for
 //! time to pass, gives up after [`PATIENCE`] with what it saw, and is stopped by its id when dropped.
@@ -16,6 +16,7 @@ pub mod curl;
 pub mod gateway;
 pub mod nginx;
 pub mod origin;
+pub mod pki;
 pub mod port;
 mod request;
 pub mod wire;
@@ -26,6 +27,7 @@ pub use curl::{Answer, CurlFailure, curl, try_curl};
 pub use gateway::Portcullis;
 pub use nginx::Nginx;
 pub use origin::{Origin, Step};
+pub use pki::{Authority, Identity, Leaf};
 pub use port::ReservedPort;
 pub use request::{Received, read_request};
 pub use wire::{Wire, WireEnd};

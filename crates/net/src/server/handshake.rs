@@ -50,10 +50,7 @@ pub(super) async fn shake(
     outcome
 }
 
-async fn negotiate(
-    tls: &Arc<ServerTls>,
-    stream: Prefixed,
-) -> Result<(TlsStream<Prefixed>, TlsFacts), HandshakeFault> {
+async fn negotiate(tls: &Arc<ServerTls>, stream: Prefixed) -> Result<(TlsStream<Prefixed>, TlsFacts), HandshakeFault> {
     let fault = |error: io::Error| HandshakeFault::of(&error);
     let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream)
         .await

@@ -86,7 +86,11 @@ impl ServerStats {
     }
 
     pub(super) fn count_handshake(&self, is_resumed: bool) {
-        let count = if is_resumed { &self.handshakes_resumed } else { &self.handshakes_full };
+        let count = if is_resumed {
+            &self.handshakes_resumed
+        } else {
+            &self.handshakes_full
+        };
         count.fetch_add(1, Ordering::Relaxed);
     }
 

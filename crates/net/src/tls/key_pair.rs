@@ -66,7 +66,9 @@ impl KeyPair {
         }
         let key = any_supported_type(&private_key(key_pem)?).map_err(|_| KeyPairFault::KeyUnsupported)?;
         let pin = key.public_key().map(|spki| spki_sha256(&spki));
-        let owner = chain.iter().position(|certificate| Some(certificate.spki_sha256) == pin);
+        let owner = chain
+            .iter()
+            .position(|certificate| Some(certificate.spki_sha256) == pin);
         match owner {
             Some(0) => {}
             Some(index) => return Err(KeyPairFault::ChainOrder(index + 1)),

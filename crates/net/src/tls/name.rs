@@ -73,7 +73,10 @@ fn value(attribute: &AttributeTypeAndValue<'_>) -> Option<String> {
             std::str::from_utf8(any.data).ok().map(ToOwned::to_owned)
         }
         Tag::BmpString => {
-            let units = any.data.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+            let units = any
+                .data
+                .chunks_exact(2)
+                .map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
             let text = char::decode_utf16(units).collect::<Result<String, _>>().ok();
             text.filter(|_| any.data.len() % 2 == 0)
         }

@@ -187,7 +187,10 @@ impl Resolver {
             Some(rest) => (&mut self.wildcard, rest),
             None => (&mut self.exact, name),
         };
-        names.entry(name.to_owned()).or_default().push(Arc::clone(pair.certified()));
+        names
+            .entry(name.to_owned())
+            .or_default()
+            .push(Arc::clone(pair.certified()));
     }
 
     /// An exact name before a wildcard, a wildcard for one label only (RFC 6125 section 6.4.3), else the default.
@@ -197,7 +200,9 @@ impl Resolver {
             return found;
         }
         let parent = name.split_once('.').map(|(_, parent)| parent);
-        parent.and_then(|parent| self.wildcard.get(parent)).unwrap_or(&self.default)
+        parent
+            .and_then(|parent| self.wildcard.get(parent))
+            .unwrap_or(&self.default)
     }
 }
 

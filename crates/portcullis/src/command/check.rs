@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use portcullis_core::Findings;
+use portcullis_core::{Clock, Findings, SystemClock};
 use portcullis_model::{
     Snapshot,
     snapshot::{AccessLogSpec, LogDestination},
@@ -13,7 +13,7 @@ use super::Exit;
 use crate::{
     config::Config,
     failure::Failure,
-    load::{Loaded, Mounting, Source, look_at_secrets},
+    load::{Loaded, Mounting, Source, look_at_secrets, open_tls},
     origin_certificates,
     report::{self, Form, Tally, count},
 };
@@ -44,6 +44,7 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     let mut loaded = args.source.load(Mounting::Apart)?;
     let snapshot = loaded.compile(None);
     let secrets = secrets(&mut loaded);
+    open_tls(&loaded.config, SystemClock.now(), &mut loaded.findings);
     let routes = snapshot
         .as_ref()
         .map(|snapshot| snapshot.stages.iter().map(|stage| stage.routes.len()).sum());

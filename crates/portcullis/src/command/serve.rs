@@ -19,10 +19,10 @@ Examples:
   portcullis serve --config portcullis.toml
 
 Nothing is served while there is an error in a document or the configuration: all of them are printed. Once it serves, \
-it says `listening on http://…` on standard error for each listener; the access log goes to standard output.
+it says `listening on http://…` (or `https://…`) on standard error for each listener; the access log goes to standard output.
 
 SIGINT and SIGTERM end it when the requests under way are answered, within 30 s; a second one ends it at once. SIGHUP \
-has access logs opened again and everything loaded again, and so has a change of the configuration or a document: no \
+has access logs opened again and everything loaded again, and so has a change of the configuration, a document or a certificate: no \
 request is dropped, and a bad change is reported while the old goes on. Listeners, workers, metrics and data_dir change \
 with the next start.";
 
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Serve) -> Result<Exit, Failure> {
 /// Loads and starts, or prints everything that is wrong with it. The same is loaded again when its files change.
 pub(super) fn start(load: Load) -> Result<Service, Failure> {
     let mut loaded = load()?;
-    let snapshot = loaded.compile(None);
+    let compiled = loaded.open(None);
     let files = loaded.files();
     let Loaded {
         config,
@@ -78,7 +78,7 @@ pub(super) fn start(load: Load) -> Result<Service, Failure> {
     } = loaded;
     report::print(findings, &sources, Form::Text);
     let reloader = Reloader::new(load, config.clone(), &files);
-    Service::start(&config, snapshot.ok_or(Failure::Findings)?, reloader)
+    Service::start(&config, compiled.ok_or(Failure::Findings)?, reloader)
 }
 
 /// How a command ends that served.

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 use ipnet::IpNet;
 use portcullis_openapi::document::Located;
 
-use super::section::Section;
+use super::{
+    section::Section,
+    tls::{self, ListenerTls},
+};
 
 /// Networks in one list at most.
 const NETWORKS_MAX: usize = 1_000;
@@ -19,6 +22,8 @@ const CONNECTIONS_MAX: u64 = 1_000_000;
 pub(crate) struct Listener {
     /// What it is bound to; port 0 lets the system choose.
     pub(crate) address: Located<SocketAddr>,
+    /// TLS; `None` for plain HTTP.
+    pub(crate) tls: Option<ListenerTls>,
     /// The networks that must send a PROXY protocol v2 header; `None` when nobody may.
     pub(crate) proxy_protocol: Option<Vec<IpNet>>,
     /// Connections open at once (default 10,000).
@@ -42,6 +47,7 @@ impl Listener {
     pub(crate) fn at(address: Located<SocketAddr>) -> Self {
         Self {
             address,
+            tls: None,
             proxy_protocol: None,
             connections_max: 10_000,
             connections_per_source_max: 1_000,
@@ -56,15 +62,21 @@ impl Listener {
 
 /// Whether two listeners do the same, wherever they are written.
 pub(crate) fn is_same(one: &Listener, other: &Listener) -> bool {
+    let is_same_tls = match (&one.tls, &other.tls) {
+        (Some(one), Some(other)) => one.is_same(other),
+        (one, other) => one.is_none() && other.is_none(),
+    };
     let Located { place, .. } = &one.address;
     let moved = Located {
         place: place.clone(),
         ..other.address.clone()
     };
-    *one == Listener {
+    let other = Listener {
         address: moved,
+        tls: one.tls.clone(),
         ..other.clone()
-    }
+    };
+    is_same_tls && *one == other
 }
 
 pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
@@ -89,6 +101,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
     let proxy_protocol = section
         .table("proxy_protocol")
         .and_then(|table| read_proxy_protocol(&table));
+    let tls = section.table("tls").map(|table| tls::read(&table));
     section.finish();
 
     let defaults = Listener::at(address?);
@@ -101,6 +114,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
         write_idle_timeout: write_idle_timeout.unwrap_or(defaults.write_idle_timeout),
         keep_alive_timeout: keep_alive_timeout.unwrap_or(defaults.keep_alive_timeout),
         trusted_proxies: trusted_proxies.unwrap_or_default(),
+        tls: tls.flatten(),
         address: defaults.address,
     })
 }

@@ -2,18 +2,36 @@
 
 use std::path::Path;
 
-use portcullis_core::Findings;
+use portcullis_core::{Clock, Findings, SystemClock};
 use portcullis_limit::Rate;
 use portcullis_model::{ApiSource, Snapshot, Sources, StageSource, compile, snapshot::LogDestination};
+use portcullis_net::tls::ServerTlsSettings;
 use portcullis_openapi::document::Located;
 
-use super::Loaded;
+use super::{Loaded, tls::open_tls};
 use crate::{
     config::{Api, Destination, Domain, Format, Stage},
     origin_certificates::StageCertificate,
 };
 
+/// What is put in force together.
+pub(crate) struct Compiled {
+    /// What is served.
+    pub(crate) snapshot: Snapshot,
+    /// What the listeners prove their names with, in their order.
+    pub(crate) tls: Vec<Option<ServerTlsSettings>>,
+}
+
 impl Loaded {
+    /// Compiles everything that was read, and opens the certificates. `None` when there is an error anywhere.
+    pub(crate) fn open(&mut self, previous: Option<&Snapshot>) -> Option<Compiled> {
+        let snapshot = self.compile(previous);
+        let tls = open_tls(&self.config, SystemClock.now(), &mut self.findings);
+        snapshot
+            .filter(|_| !self.findings.has_errors())
+            .map(|snapshot| Compiled { snapshot, tls })
+    }
+
     /// Compiles everything that was read and adds what the compiler finds. `None` when there is an error anywhere.
     pub(crate) fn compile(&mut self, previous: Option<&Snapshot>) -> Option<Snapshot> {
         let (snapshot, found) = compile(&self.sources(), previous);

@@ -3,9 +3,13 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    sync::Arc,
 };
 
-use portcullis_net::listener::{ListenerSettings, ProxyProtocol};
+use portcullis_net::{
+    listener::{ListenerSettings, ProxyProtocol},
+    tls::ServerTls,
+};
 use portcullis_proxy::BODY_BYTES_MAX;
 
 use crate::{
@@ -45,9 +49,10 @@ pub(crate) fn remedy(address: SocketAddr, error: &io::Error) -> String {
 }
 
 /// A listener as the server takes it.
-pub(super) fn settings(listener: &Listener) -> ListenerSettings {
+pub(super) fn settings(listener: &Listener, tls: Option<Arc<ServerTls>>) -> ListenerSettings {
     let Listener {
         address,
+        tls: written,
         proxy_protocol,
         connections_max,
         connections_per_source_max,
@@ -60,7 +65,15 @@ pub(super) fn settings(listener: &Listener) -> ListenerSettings {
     let proxy_protocol = proxy_protocol
         .clone()
         .map_or(ProxyProtocol::Off, |from| ProxyProtocol::Required { from });
+    let defaults = ListenerSettings::new(address.value);
     ListenerSettings {
+        handshake_timeout: written
+            .as_ref()
+            .map_or(defaults.handshake_timeout, |tls| tls.handshake_timeout),
+        handshakes_max: written
+            .as_ref()
+            .map_or(defaults.handshakes_max, |tls| tls.handshakes_max),
+        tls,
         proxy_protocol,
         connections_max: *connections_max,
         connections_per_source_max: *connections_per_source_max,
@@ -69,18 +82,18 @@ pub(super) fn settings(listener: &Listener) -> ListenerSettings {
         idle_timeout: *keep_alive_timeout,
         body_idle_timeout: *body_idle_timeout,
         write_idle_timeout: *write_idle_timeout,
-        ..ListenerSettings::new(address.value)
+        ..defaults
     }
 }
 
 /// How a client on this machine calls an address: one that stands for all is called by the loopback.
-pub(super) fn url(address: SocketAddr) -> String {
+pub(super) fn url(scheme: &str, address: SocketAddr) -> String {
     let host = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         host => host,
     };
-    format!("http://{}", SocketAddr::new(host, address.port()))
+    format!("{scheme}://{}", SocketAddr::new(host, address.port()))
 }
 
 #[cfg(test)]
@@ -95,7 +108,7 @@ mod tests {
             ("[::]:1", "http://[::1]:1"),
             ("[2001:db8::1]:1", "http://[2001:db8::1]:1"),
         ] {
-            assert_eq!(url(address.parse().unwrap()), expected);
+            assert_eq!(url("http", address.parse().unwrap()), expected);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_net::{server::ServerStats, upstream::UpstreamStats};
+use portcullis_net::{server::ServerStats, tls::HandshakeFault, upstream::UpstreamStats};
 use portcullis_proxy::{Fixtures, Gateway};
 use portcullis_telemetry::metrics::ReadingError;
 
@@ -107,6 +107,32 @@ fn connections(fixtures: &Fixtures, server: &Arc<ServerStats>) -> Result<(), Rea
     for (name, help, read) in counters {
         let stats = Arc::clone(server);
         metrics.counter(name, help, &[], move || read(&stats))?;
+    }
+    handshakes(fixtures, server)
+}
+
+fn handshakes(fixtures: &Fixtures, server: &Arc<ServerStats>) -> Result<(), ReadingError> {
+    let kinds: [(&str, fn(&ServerStats) -> u64); 2] = [
+        ("full", ServerStats::handshakes_full),
+        ("resumed", ServerStats::handshakes_resumed),
+    ];
+    for (kind, read) in kinds {
+        let stats = Arc::clone(server);
+        fixtures.metrics.counter(
+            "portcullis_tls_handshakes",
+            "TLS handshakes that were completed.",
+            &[("kind", kind)],
+            move || read(&stats),
+        )?;
+    }
+    for fault in HandshakeFault::ALL {
+        let stats = Arc::clone(server);
+        fixtures.metrics.counter(
+            "portcullis_tls_handshakes_failed",
+            "TLS handshakes that were not completed.",
+            &[("reason", fault.as_str())],
+            move || stats.handshakes_failed(fault),
+        )?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -13,11 +14,11 @@ use portcullis_model::snapshot::CertificateFiles;
 use portcullis_openapi::document::Located;
 use portcullis_proxy::{Fixtures, Gateway, Live};
 
-use super::certificates::Certificates;
+use super::{certificates::Certificates, tls::Tls};
 use crate::{
     config::{Config, is_same_listener},
     failure::Failure,
-    load::Loaded,
+    load::{Compiled, Loaded},
     origin_certificates,
     report::{self, Form},
 };
@@ -29,6 +30,8 @@ pub(crate) type Load = Box<dyn Fn() -> Result<Loaded, Failure>>;
 pub(crate) struct Reloader {
     load: Load,
     running: Config,
+    /// The listeners' TLS and addresses.
+    tls: (Tls, Vec<SocketAddr>),
     /// The files that were read, as they were when they were read.
     read: Stamps,
     /// The files as they were when they were last looked at and had changed.
@@ -47,10 +50,16 @@ impl Reloader {
         Self {
             load,
             running,
+            tls: Default::default(),
             read: stamps(files),
             changing: None,
             certificates: Certificates::default(),
         }
+    }
+
+    /// Tells which TLS is to be swapped with the rest.
+    pub(super) fn has_tls(&mut self, tls: Tls, addresses: &[SocketAddr]) {
+        self.tls = (tls, addresses.to_vec());
     }
 
     /// Whether files have changed and are at rest again: an editor or a deployment may write them in several steps.
@@ -100,7 +109,7 @@ impl Reloader {
     fn replace(&mut self, gateway: &Gateway, fixtures: &Fixtures) -> Result<usize, Failure> {
         let mut loaded = (self.load)()?;
         let previous = gateway.live();
-        let snapshot = loaded.compile(Some(previous.snapshot()));
+        let compiled = loaded.open(Some(previous.snapshot()));
         let files = loaded.files();
         let Loaded {
             config,
@@ -113,14 +122,20 @@ impl Reloader {
             // Also after an error: a document that is named now is watched from now on.
             self.read.entry(file.clone()).or_insert_with(|| stamp(file));
         }
-        let snapshot = snapshot.ok_or(Failure::Findings)?;
+        let Compiled { snapshot, tls } = compiled.ok_or(Failure::Findings)?;
         self.keep_certificates(&config, fixtures)?;
         let live = Live::open(snapshot, fixtures, Some(&previous)).map_err(Failure::Live)?;
         let stages = live.snapshot().stages.len();
         if !same_process(&self.running, &config) {
             report::note("warning: listeners, workers, metrics and data_dir stay as they are until the next start");
         }
+        self.tls.0.swap(tls)?;
         gateway.publish(Arc::clone(&live));
+        if let Err(error) = self.tls.0.register(&self.tls.1, fixtures) {
+            report::note(&format!(
+                "warning: not every certificate's end is told by the metrics: {error}"
+            ));
+        }
         self.read.retain(|file, _| files.contains(file));
         Ok(stages)
     }
