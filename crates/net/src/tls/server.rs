@@ -77,7 +77,7 @@ impl TlsVersion {
         }
     }
 
-    fn from_here(self) -> &'static [&'static SupportedProtocolVersion] {
+    fn and_newer(self) -> &'static [&'static SupportedProtocolVersion] {
         const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
         const LAST: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
         match self {
@@ -137,7 +137,7 @@ impl Table {
             return Err(TlsSettingsFault::NoCertificate);
         }
         let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(settings.minimum.from_here())
+            .with_protocol_versions(settings.minimum.and_newer())
             .map_err(|_| TlsSettingsFault::Versions)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Resolver::new(&settings.key_pairs)));

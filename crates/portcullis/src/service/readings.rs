@@ -112,18 +112,17 @@ fn connections(fixtures: &Fixtures, server: &Arc<ServerStats>) -> Result<(), Rea
 }
 
 fn handshakes(fixtures: &Fixtures, server: &Arc<ServerStats>) -> Result<(), ReadingError> {
-    let kinds: [(&str, fn(&ServerStats) -> u64); 2] = [
-        ("full", ServerStats::handshakes_full),
-        ("resumed", ServerStats::handshakes_resumed),
-    ];
-    for (kind, read) in kinds {
+    for is_resumed in [false, true] {
         let stats = Arc::clone(server);
-        fixtures.metrics.counter(
-            "portcullis_tls_handshakes",
-            "TLS handshakes that were completed.",
-            &[("kind", kind)],
-            move || read(&stats),
-        )?;
+        let kind = if is_resumed { "resumed" } else { "full" };
+        let read = move || match is_resumed {
+            true => stats.handshakes_resumed(),
+            false => stats.handshakes_full(),
+        };
+        let help = "TLS handshakes that were completed.";
+        fixtures
+            .metrics
+            .counter("portcullis_tls_handshakes", help, &[("kind", kind)], read)?;
     }
     for fault in HandshakeFault::ALL {
         let stats = Arc::clone(server);
