@@ -7,6 +7,7 @@ mod advice;
 mod authorizer;
 mod domain;
 mod integration;
+mod methods;
 mod response;
 
 use std::{
@@ -21,6 +22,7 @@ use portcullis_openapi::document::{Document, Located, Operation};
 use portcullis_policy::Policy;
 use portcullis_template::{Product, log::LogTemplate};
 
+pub use self::methods::{MethodSource, MethodVerb};
 use crate::{
     gateway_response::GatewayResponses,
     locate::Mount,
@@ -92,12 +94,21 @@ pub struct StageSource {
     pub variables: BTreeMap<String, String>,
     /// Its throttle.
     pub throttle: Rate,
+    /// What else bounds its requests.
+    pub limits: StageLimits,
     /// Its access log: where to, and `clf`, `csv`, `json`, `xml` or a template. `None` for none.
     pub access_log: Option<(LogDestination, Located<String>)>,
     /// PEM file of the roots to trust its origins by.
     pub origin_roots: Option<PathBuf>,
     /// What its origins are shown when they ask for a client certificate.
     pub origin_client_certificate: Option<CertificateFiles>,
+}
+
+/// What bounds a stage's requests beside its throttle; nothing by default.
+#[derive(Clone, Debug, Default)]
+pub struct StageLimits {
+    /// Settings of some of its methods.
+    pub methods: Vec<MethodSource>,
 }
 
 /// Compiles. The snapshot is there only when no finding is an error. `previous` hands its throttles on, so that a change of
@@ -148,9 +159,14 @@ fn compile_stage(
     for operation in &document.operations {
         if let Some(route) = compile_route(operation, &mut parts, &authorizers, findings) {
             add_route(&mut router, operation, routes.len(), document, findings);
+            let route = Route {
+                throttle: method_throttle(operation, &route.key, &parts, previous),
+                ..route
+            };
             routes.push(route);
         }
     }
+    methods::check(api, source, findings);
     let resource_policy = resource_policy(api, findings);
     let gateway_responses = GatewayResponses::new(response::compile(&document.gateway_responses, findings));
     let access_log = access_log(source, document.kind, findings);
@@ -220,6 +236,7 @@ fn compile_route(
         key: key.into(),
         protection,
         integration,
+        throttle: None,
     })
 }
 
@@ -311,15 +328,35 @@ fn access_log(source: &StageSource, kind: ApiKind, findings: &mut Findings) -> O
 }
 
 fn throttle(api: &ApiSource, source: &StageSource, previous: Option<&Snapshot>) -> Arc<TokenBucket> {
-    let mut stages = previous.into_iter().flat_map(|snapshot| &snapshot.stages);
-    let same = |stage: &&Stage| *stage.api == *api.id && *stage.name == *source.name;
-    match stages
-        .find(same)
-        .filter(|stage| stage.throttle.rate() == source.throttle)
-    {
-        Some(stage) => Arc::clone(&stage.throttle),
-        None => Arc::new(TokenBucket::new(source.throttle)),
+    bucket(
+        source.throttle,
+        same_stage(api, source, previous).map(|stage| &stage.throttle),
+    )
+}
+
+fn method_throttle(
+    operation: &Operation,
+    key: &str,
+    parts: &Parts<'_>,
+    previous: Option<&Snapshot>,
+) -> Option<Arc<TokenBucket>> {
+    let rate = methods::pick(&parts.stage.limits.methods, operation, |method| method.throttle)?;
+    let stage = same_stage(parts.api, parts.stage, previous);
+    let route = stage.and_then(|stage| stage.routes.iter().find(|route| &*route.key == key));
+    Some(bucket(rate, route.and_then(|route| route.throttle.as_ref())))
+}
+
+/// The bucket that was there before when its figures are the same, so that a change of something else does not fill it.
+fn bucket(rate: Rate, before: Option<&Arc<TokenBucket>>) -> Arc<TokenBucket> {
+    match before.filter(|bucket| bucket.rate() == rate) {
+        Some(bucket) => Arc::clone(bucket),
+        None => Arc::new(TokenBucket::new(rate)),
     }
+}
+
+fn same_stage<'p>(api: &ApiSource, source: &StageSource, previous: Option<&'p Snapshot>) -> Option<&'p Stage> {
+    let mut stages = previous.into_iter().flat_map(|snapshot| &snapshot.stages);
+    stages.find(|stage| *stage.api == *api.id && *stage.name == *source.name)
 }
 
 fn check_mounts(sources: &[ApiSource], findings: &mut Findings) {

@@ -10,6 +10,8 @@ pub mod locate;
 pub mod router;
 pub mod snapshot;
 
-pub use compile::{ApiSource, DomainSource, MappingSource, Sources, StageSource, compile};
+pub use compile::{
+    ApiSource, DomainSource, MappingSource, MethodSource, MethodVerb, Sources, StageLimits, StageSource, compile,
+};
 pub use locate::Unlocated;
 pub use snapshot::Snapshot;

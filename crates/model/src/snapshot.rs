@@ -83,6 +83,8 @@ pub struct Route {
     pub protection: Protection,
     /// How it is answered.
     pub integration: Integration,
+    /// The method's own throttle; carried over like that of the stage.
+    pub throttle: Option<Arc<TokenBucket>>,
 }
 
 /// Who may call a route.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use portcullis_core::{Findings, Place, RequestPath, Verb};
 use portcullis_limit::Rate;
 use portcullis_model::{
-    ApiSource, Snapshot, StageSource, compile,
+    ApiSource, Snapshot, StageLimits, StageSource, compile,
     snapshot::{Integration, KeySource, LogDestination},
 };
 use portcullis_openapi::document::{ApiKind, Located};
@@ -62,6 +62,7 @@ fn stage(name: &str, mount: &str) -> StageSource {
         },
         variables: BTreeMap::from([("origin".into(), "127.0.0.1:9000".into())]),
         throttle: Rate::new(10_000.0, 5_000).unwrap(),
+        limits: StageLimits::default(),
         access_log: Some((
             LogDestination::Stdout,
             Located {

@@ -7,6 +7,7 @@ mod access_log;
 mod api;
 mod domain;
 mod listener;
+mod methods;
 mod origin_certificate;
 mod report;
 mod section;
@@ -32,6 +33,7 @@ pub(crate) use self::{
     api::{ACCOUNT, Api, REGION, is_account, is_region},
     domain::Domain,
     listener::{Listener, is_same as is_same_listener},
+    methods::MethodSettings,
     origin_certificate::OriginCertificate,
     stage::{Stage, Throttle, check_mount, check_stage_name, check_variable},
     tls::{CertificateFiles, ListenerTls},

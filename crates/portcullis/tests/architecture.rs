@@ -23,7 +23,12 @@ const LAYERS: [&[&str]; 5] = [
         "portcullis-template",
         "portcullis-openapi",
     ],
-    &["portcullis-model", "portcullis-net", "portcullis-telemetry"],
+    &[
+        "portcullis-model",
+        "portcullis-net",
+        "portcullis-telemetry",
+        "portcullis-cluster",
+    ],
     &["portcullis-proxy"],
     &["portcullis"],
 ];
@@ -63,6 +68,7 @@ const RESERVED: [(&str, &[&str]); 12] = [
     ("httparse", &["portcullis-net"]),
     ("socket2", &["portcullis-net", TESTKIT]),
     ("aws-lc-rs", &["portcullis-jose"]),
+    ("redis", &["portcullis-cluster"]),
     ("jsonwebtoken", &[]), // an oracle in tests
     ("hyper", &[]),        // an oracle in tests
     ("hyper-util", &[]),

@@ -74,7 +74,7 @@ pub(crate) async fn proceed<O: Observer>(
     let permit = authorize::authorize(&cleared, &caller, &located, &routed, circumstances)?;
     observer.passed(Step::Authorize, format_args!("{}", Decided(&permit, &located, &caller)));
 
-    let lease = throttle::admit(located.stage(), worker.monotonic_ns(record.started_at))?;
+    let lease = throttle::admit(located.stage(), routed.route(), worker.monotonic_ns(record.started_at))?;
     let rate = located.stage().throttle.rate();
     observer.passed(
         Step::Throttle,

@@ -8,6 +8,7 @@ use portcullis_openapi::document::{ApiKind, Located};
 use super::{
     access_log::{self, AccessLog},
     api::is_name_byte,
+    methods::{self, METHODS_MAX, MethodSettings},
     origin_certificate::{self, OriginCertificate},
     section::Section,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Stage {
     pub(crate) variables: BTreeMap<String, Located<String>>,
     /// Its throttle.
     pub(crate) throttle: Throttle,
+    /// Settings of some of its methods.
+    pub(crate) methods: Vec<MethodSettings>,
     /// Where and how its requests are logged.
     pub(crate) access_log: AccessLog,
     /// PEM file with the roots that its origins' certificates must chain to, instead of the built-in ones.
@@ -86,6 +89,8 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
         || Throttle::standard(section.place.clone()),
         |table| read_throttle(&table),
     );
+    let method_tables = section.tables("methods", METHODS_MAX);
+    let methods = method_tables.iter().filter_map(methods::read).collect();
     let access_log = access_log::read(section);
     let origin_roots = section.path("origin_roots");
     let origin_client_certificate = origin_certificate::read(section);
@@ -107,6 +112,7 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
         mount: mount?,
         variables,
         throttle,
+        methods,
         access_log,
         origin_roots,
         origin_client_certificate,
@@ -233,7 +239,7 @@ pub(crate) fn check_variable(name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn read_throttle(table: &Section<'_>) -> Throttle {
+pub(super) fn read_throttle(table: &Section<'_>) -> Throttle {
     let rate_per_s = table.number("rate_per_s", 0.0..=f64::from(THROTTLE_MAX));
     let burst = table.integer("burst", 0..=u64::from(THROTTLE_MAX));
     table.finish();

@@ -1,3 +1,5 @@
+mod limits;
+
 use std::{path::Path, time::Duration};
 
 use super::*;

@@ -210,6 +210,7 @@ impl Source {
             mount: located(mount),
             variables: variables.clone(),
             throttle: Throttle::standard(place.clone()),
+            methods: Vec::new(),
             access_log: access_log.clone(),
             origin_roots: self.how.origin_roots.clone().map(|value| Located {
                 value,

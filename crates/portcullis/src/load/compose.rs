@@ -4,13 +4,15 @@ use std::path::Path;
 
 use portcullis_core::{Clock, Findings, SystemClock};
 use portcullis_limit::Rate;
-use portcullis_model::{ApiSource, Snapshot, Sources, StageSource, compile, snapshot::LogDestination};
+use portcullis_model::{
+    ApiSource, MethodSource, Snapshot, Sources, StageLimits, StageSource, compile, snapshot::LogDestination,
+};
 use portcullis_net::tls::ServerTlsSettings;
 use portcullis_openapi::document::Located;
 
 use super::{Loaded, tls::open_tls};
 use crate::{
-    config::{Api, Destination, Domain, Format, Stage},
+    config::{Api, Destination, Domain, Format, MethodSettings, Stage, Throttle},
     origin_certificates::StageCertificate,
 };
 
@@ -89,18 +91,8 @@ pub(crate) fn directory(document: &Path) -> &Path {
 }
 
 fn stage_source(api: &Api, stage: &Stage, data_dir: Option<&Path>, findings: &mut Findings) -> Option<StageSource> {
-    let throttle = match Rate::new(stage.throttle.rate_per_s, stage.throttle.burst) {
-        Ok(rate) => rate,
-        Err(error) => {
-            findings.error(
-                stage.throttle.place.clone(),
-                "bad-throttle",
-                error.to_string(),
-                "choose another `rate_per_s`",
-            );
-            return None;
-        }
-    };
+    let throttle = rate(&stage.throttle, findings);
+    let limits = limits(stage, findings);
     let origin_client_certificate = stage.origin_client_certificate.as_ref().and_then(|certificate| {
         StageCertificate::of(&certificate.value, data_dir, &api.id.value, &stage.name.value).map(|found| found.files)
     });
@@ -130,9 +122,33 @@ fn stage_source(api: &Api, stage: &Stage, data_dir: Option<&Path>, findings: &mu
             .iter()
             .map(|(name, value)| (name.clone(), value.value.clone()))
             .collect(),
-        throttle,
+        throttle: throttle?,
+        limits,
         access_log: destination.map(|destination| (destination, format)),
         origin_client_certificate,
         origin_roots: stage.origin_roots.as_ref().map(|roots| roots.value.clone()),
     })
+}
+
+fn limits(stage: &Stage, findings: &mut Findings) -> StageLimits {
+    let mut method = |method: &MethodSettings| MethodSource {
+        place: method.place.clone(),
+        path: method.path.clone(),
+        verb: method.verb,
+        throttle: method.throttle.as_ref().and_then(|throttle| rate(throttle, findings)),
+    };
+    StageLimits {
+        methods: stage.methods.iter().map(&mut method).collect(),
+    }
+}
+
+fn rate(throttle: &Throttle, findings: &mut Findings) -> Option<Rate> {
+    match Rate::new(throttle.rate_per_s, throttle.burst) {
+        Ok(rate) => Some(rate),
+        Err(error) => {
+            let remedy = "choose another `rate_per_s`";
+            findings.error(throttle.place.clone(), "bad-throttle", error.to_string(), remedy);
+            None
+        }
+    }
 }

@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use portcullis_core::{Place, Secret, Timestamp};
 use portcullis_jose::{Algorithm, SecretEncoding, SigningKey, issue};
 use portcullis_limit::Rate;
-use portcullis_model::{ApiSource, StageSource, compile};
+use portcullis_model::{ApiSource, StageLimits, StageSource, compile};
 use portcullis_net::{
     listener::TrustedProxies,
     server::{Peer, RequestBody},
@@ -133,6 +133,7 @@ fn stage(spec: StageSpec) -> StageSource {
             .map(|(name, value)| (name.to_owned(), value))
             .collect::<BTreeMap<_, _>>(),
         throttle: Rate::new(spec.throttle.0, spec.throttle.1).unwrap(),
+        limits: StageLimits::default(),
         access_log: None,
         origin_roots: None::<PathBuf>,
         origin_client_certificate: None,
