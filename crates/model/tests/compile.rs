@@ -1,6 +1,9 @@
 //! Documents and settings into snapshots: every refusal and warning with its line, and the accepted twin.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "compile/limits.rs"]
+mod limits;
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use portcullis_core::{Findings, Place, RequestPath, Verb};

@@ -60,7 +60,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Crates that only the named ones may depend on directly.
-const RESERVED: [(&str, &[&str]); 12] = [
+const RESERVED: [(&str, &[&str]); 13] = [
     ("rustls", &["portcullis-net", "portcullis"]), // the binary chooses the cryptography provider once
     ("tokio-rustls", &["portcullis-net"]),
     ("webpki-roots", &["portcullis-net"]),

@@ -1,12 +1,11 @@
 //! What bounds a stage's requests: which settings a method has, and which are refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use portcullis_core::{Findings, Place};
 use portcullis_limit::Rate;
-use portcullis_model::{ApiSource, MethodSource, MethodVerb, Snapshot, StageLimits, StageSource, compile};
+use portcullis_model::{ApiSource, MethodSource, MethodVerb, Snapshot, compile};
 use portcullis_openapi::document::{ApiKind, Located};
+
+use super::{source, stage};
 
 const MOCK: &str = "{type: mock, requestTemplates: {application/json: '{\"statusCode\": 200}'}, responses: {default: \
                     {statusCode: \"200\"}}}";
@@ -27,32 +26,15 @@ fn api(methods: Vec<MethodSource>) -> ApiSource {
         last = path;
         text.push_str(&format!("    {verb}:\n      x-amazon-apigateway-integration: {MOCK}\n"));
     }
-    let (document, findings) = portcullis_openapi::read("api.yaml", &text, ApiKind::Rest);
-    assert!(!findings.has_errors(), "{:?}", list(&findings));
-    ApiSource {
-        id: "api".into(),
-        region: "eu-west-1".into(),
-        account: "123456789012".into(),
-        document: document.unwrap(),
-        directory: PathBuf::new(),
-        stages: vec![StageSource {
-            place: place(1),
-            name: "TEST".into(),
-            mount: Located {
-                value: "/".into(),
-                place: place(1),
-            },
-            variables: BTreeMap::new(),
-            throttle: Rate::new(10.0, 5).unwrap(),
-            limits: StageLimits { methods },
-            access_log: None,
-            origin_roots: None,
-        }],
-    }
+    let mut api = source(ApiKind::Rest, &text);
+    let mut stage = stage("TEST", "/");
+    stage.limits.methods = methods;
+    api.stages = vec![stage];
+    api
 }
 
 fn place(line: u32) -> Place {
-    Place::new(Arc::from("portcullis.toml"), line, 1)
+    Place::new("portcullis.toml".into(), line, 1)
 }
 
 fn list(findings: &Findings) -> Vec<String> {
