@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use portcullis_core::{Place, RequestPath};
 use portcullis_limit::Rate;
 use portcullis_model::{
-    ApiSource, DomainSource, MappingSource, Snapshot, Sources, StageSource, Unlocated, compile,
+    ApiSource, DomainSource, MappingSource, Snapshot, Sources, StageLimits, StageSource, Unlocated, compile,
     snapshot::LogDestination,
 };
 use portcullis_openapi::document::{ApiKind, Located};
@@ -37,6 +37,7 @@ fn api(id: &str, kind: ApiKind, stages: &[(&str, &str)]) -> ApiSource {
         mount: located(mount),
         variables: BTreeMap::new(),
         throttle: Rate::new(1.0, 1).unwrap(),
+        limits: StageLimits::default(),
         access_log: Some((LogDestination::Stdout, located("clf"))),
         origin_roots: None,
         origin_client_certificate: None,

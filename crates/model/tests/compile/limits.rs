@@ -81,7 +81,7 @@ fn bursts(snapshot: &Snapshot) -> Vec<Option<u32>> {
 #[test]
 fn the_most_specific_entry_that_has_a_setting_holds() {
     let check = |written: &[&str], expected: [u32; 4]| {
-        let (snapshot, findings) = compile(&[api(entries(written))], None);
+        let (snapshot, findings) = compile(&vec![api(entries(written))].into(), None);
         assert_eq!(list(&findings), [""; 0], "{written:?}");
         let expected = expected.map(|burst| (burst > 0).then_some(burst));
         assert_eq!(bursts(&snapshot.unwrap()), expected, "{written:?}");
@@ -99,7 +99,7 @@ fn the_most_specific_entry_that_has_a_setting_holds() {
 #[test]
 fn entries_that_select_nothing_or_twice_the_same_are_refused() {
     let check = |written: &[&str], expected: &str| {
-        let (snapshot, findings) = compile(&[api(entries(written))], None);
+        let (snapshot, findings) = compile(&vec![api(entries(written))].into(), None);
         assert_eq!(list(&findings), [expected], "{written:?}");
         assert!(snapshot.is_none());
     };
@@ -121,8 +121,9 @@ fn entries_that_select_nothing_or_twice_the_same_are_refused() {
 
 #[test]
 fn each_selected_method_has_a_bucket_of_its_own_that_is_carried_over() {
-    let compiled =
-        |written: &[&str], previous: Option<&Snapshot>| compile(&[api(entries(written))], previous).0.unwrap();
+    let compiled = |written: &[&str], previous: Option<&Snapshot>| {
+        compile(&vec![api(entries(written))].into(), previous).0.unwrap()
+    };
     let take = |snapshot: &Snapshot, route: usize| {
         let throttle = snapshot.stages[0].routes[route].throttle.as_ref().unwrap();
         throttle.try_take(0).is_ok()
