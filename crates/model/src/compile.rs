@@ -5,6 +5,7 @@
 
 mod advice;
 mod authorizer;
+mod cors;
 mod domain;
 mod integration;
 mod methods;
@@ -187,6 +188,8 @@ fn compile_stage(
         origins: parts.origins,
         resource_policy,
         gateway_responses,
+        cors: document.cors.as_ref().and_then(|given| cors::compile(given, findings)),
+        compression_min_bytes: document.compression_min_bytes.as_ref().map(|found| found.value),
         throttle: throttle(api, source, previous),
         access_log,
     })

@@ -4,6 +4,7 @@
 //! this crate and nowhere else.
 
 pub mod compile;
+pub mod cors;
 pub mod domain;
 pub mod gateway_response;
 pub mod locate;

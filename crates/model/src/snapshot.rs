@@ -18,7 +18,7 @@ use portcullis_template::{
     uri::{OriginUri, Scheme, UriError},
 };
 
-use crate::{domain::Domains, gateway_response::GatewayResponses, locate::Mount, router::Router};
+use crate::{cors::Cors, domain::Domains, gateway_response::GatewayResponses, locate::Mount, router::Router};
 
 /// Everything that is served, compiled.
 #[derive(Debug, Default)]
@@ -64,6 +64,10 @@ pub struct Stage {
     pub resource_policy: Option<Policy>,
     /// The API's customised gateway responses.
     pub gateway_responses: GatewayResponses,
+    /// What browsers on other origins may do (HTTP APIs); `None` where the origin says so itself.
+    pub cors: Option<Cors>,
+    /// From how many bytes on answers are compressed (REST APIs); `None` for never.
+    pub compression_min_bytes: Option<u32>,
     /// The stage's throttle; carried over from the snapshot before while its figures stay the same.
     pub throttle: Arc<TokenBucket>,
     /// Where and how requests are logged; `None` for not at all.

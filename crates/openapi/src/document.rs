@@ -41,10 +41,35 @@ pub struct Document {
     pub operations: Vec<Operation>,
     /// `x-amazon-apigateway-gateway-responses`, by type (`ACCESS_DENIED`, `DEFAULT_4XX`).
     pub gateway_responses: IndexMap<String, GatewayResponse>,
+    /// `x-amazon-apigateway-cors` (HTTP APIs).
+    pub cors: Option<Cors>,
+    /// `x-amazon-apigateway-minimum-compression-size` in bytes (REST APIs); `None` for no compression.
+    pub compression_min_bytes: Option<Located<u32>>,
+    /// `x-amazon-apigateway-binary-media-types` (REST APIs): `type/subtype`, `type/*` or `*/*`.
+    pub binary_media_types: Vec<Located<String>>,
     /// `x-amazon-apigateway-endpoint-configuration.disableExecuteApiEndpoint`, where it is said.
     pub disable_default_endpoint: Option<Located<bool>>,
     /// `x-amazon-apigateway-policy` as JSON.
     pub resource_policy: Option<Located<serde_json::Value>>,
+}
+
+/// What browsers on other origins may do (HTTP APIs). Entries are as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// Where it stands.
+    pub place: Place,
+    /// `allowOrigins`: `https://www.example.com`, `https://*`, `*`.
+    pub allow_origins: Vec<Located<String>>,
+    /// `allowMethods`.
+    pub allow_methods: Vec<Located<String>>,
+    /// `allowHeaders`.
+    pub allow_headers: Vec<Located<String>>,
+    /// `exposeHeaders`.
+    pub expose_headers: Vec<Located<String>>,
+    /// `maxAge` in seconds, -1 to 86,400.
+    pub max_age_s: Option<i32>,
+    /// `allowCredentials`.
+    pub allow_credentials: bool,
 }
 
 /// One method of one resource.

@@ -7,6 +7,7 @@ use portcullis_core::Verb;
 use crate::{
     document::{ApiKind, HttpProxy, Located},
     fields::Fields,
+    payload,
     read::Reader,
     report::quote,
 };
@@ -124,10 +125,8 @@ fn check_responses(fields: &Fields<'_>, reader: &mut Reader<'_>) {
         refuse_templates(&response, "responseTemplates", reader);
         let parameters = response.fields("responseParameters", &mut reader.report);
         let mapped = parameters.filter(|parameters| !parameters.map.is_empty());
-        if let Some(place) = mapped
-            .map(|mapped| mapped.place)
-            .or_else(|| Some(response.entry("contentHandling")?.key_place.clone()))
-        {
+        payload::check_content_handling(&response, reader);
+        if let Some(Fields { place, .. }) = mapped {
             let message = response.says("`http_proxy` answers with what the origin says, and maps nothing");
             let remedy = "take the mapping out, or let the origin set the header";
             reader.report.error(&place, "mapping-not-supported", message, remedy);

@@ -3,7 +3,7 @@
 use crate::{
     document::Integration,
     fields::Fields,
-    http_proxy, mock,
+    http_proxy, mock, payload,
     read::Reader,
     report::{did_you_mean, quote},
     route::Route,
@@ -89,6 +89,7 @@ fn check_common(fields: &Fields<'_>, reader: &mut Reader<'_>) {
             report.error(&entry.key_place, "integration-not-supported", message, *remedy);
         }
     }
+    payload::check_content_handling(fields, reader);
     one_of(
         fields,
         "connectionType",
@@ -134,7 +135,6 @@ fn check_common(fields: &Fields<'_>, reader: &mut Reader<'_>) {
 
 const REFUSED: &[(&str, &str)] = &[
     ("connectionId", "reach the origin by its address, and take it out"),
-    ("contentHandling", "bodies go through unchanged: take it out"),
     (
         "credentials",
         "take it out; give the origin a header by `requestParameters` instead",

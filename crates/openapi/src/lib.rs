@@ -8,6 +8,7 @@
 
 mod base_path;
 mod compose;
+mod cors;
 pub mod document;
 mod endpoint;
 mod extensions;
@@ -17,6 +18,7 @@ mod gateway_response;
 mod http_proxy;
 mod integration;
 mod mock;
+mod payload;
 mod read;
 mod reference;
 mod report;

@@ -8,6 +8,7 @@ use regex::Regex;
 use crate::{
     document::{Located, Mock},
     fields::Fields,
+    payload,
     read::Reader,
     report::quote,
     token::is_header_name,
@@ -32,12 +33,7 @@ pub(crate) fn read(fields: &Fields<'_>, reader: &mut Reader<'_>) -> Option<Mock>
     let response = response(fields, selected, reader)?;
     response.only(RESPONSE_KEYS, &mut reader.report);
     let before = reader.report.errors();
-    if let Some(entry) = response.entry("contentHandling") {
-        let message = response.says("`contentHandling` is not supported yet");
-        reader
-            .report
-            .error(&entry.key_place, "integration-not-supported", message, "take it out");
-    }
+    payload::check_content_handling(&response, reader);
     if !response.map.has("statusCode") {
         let message = response.says("`statusCode` is missing");
         reader

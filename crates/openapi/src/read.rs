@@ -8,10 +8,11 @@ use portcullis_core::{Findings, Place};
 use crate::{
     base_path,
     compose::compose,
+    cors,
     document::{ApiKind, Document, Located, Operation},
     endpoint, extensions,
     fields::Fields,
-    gateway_response, integration,
+    gateway_response, integration, payload,
     reference::Referred,
     report::{Report, list},
     root,
@@ -104,6 +105,9 @@ impl<'a> Reader<'a> {
             authorizers,
             operations,
             gateway_responses: gateway_response::read(self),
+            cors: cors::read(root, self),
+            compression_min_bytes: payload::compression(root, self),
+            binary_media_types: payload::binary_media_types(root, self),
             disable_default_endpoint: endpoint::read(root, self),
             resource_policy: self.resource_policy(),
         }

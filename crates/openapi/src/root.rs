@@ -98,7 +98,6 @@ pub(crate) fn check(root: &Root<'_>, reader: &mut Reader<'_>) {
     };
     root.mostly(known, &mut reader.report);
     check_api_key_source(root, reader);
-    check_binary_types(root, reader);
     for (key, remedy) in UNSUPPORTED {
         if let Some(entry) = root.entry(key) {
             let message = format!("`{key}` is not supported yet");
@@ -109,14 +108,6 @@ pub(crate) fn check(root: &Root<'_>, reader: &mut Reader<'_>) {
 
 /// Extensions that would change what a client sees, with the way out.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    (
-        "x-amazon-apigateway-cors",
-        "describe an `options` operation with a `mock` integration, or let the origin answer",
-    ),
-    (
-        "x-amazon-apigateway-minimum-compression-size",
-        "take it out: answers go through as the origin encodes them",
-    ),
     (
         "x-amazon-apigateway-security-policy",
         "take it out: the listener's TLS settings apply",
@@ -160,9 +151,4 @@ fn check_api_key_source(root: &Root<'_>, reader: &mut Reader<'_>) {
             .report
             .error(&source.place, "wrong-value", message, "write `HEADER`, or take it out");
     }
-}
-
-/// Bodies go through unchanged, so that every list is honoured.
-fn check_binary_types(root: &Root<'_>, reader: &mut Reader<'_>) {
-    root.texts("x-amazon-apigateway-binary-media-types", &mut reader.report);
 }

@@ -9,7 +9,7 @@ use portcullis_model::{
 use portcullis_net::{Fields, Reply};
 use portcullis_template::{ContextValues, Sink, Variable, gateway::RequestValues, mapping::Source, variable::Escape};
 
-use crate::{Rejection, integrate::source_value, record::Record};
+use crate::{Rejection, integrate::source_value, preflight, record::Record};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 static API_GATEWAY_ID: HeaderName = HeaderName::from_static("x-amz-apigw-id");
@@ -52,8 +52,14 @@ fn kind(record: &Record, rejection: Option<&Rejection>) -> ApiKind {
 
 /// The headers that every answer carries, and those that steps have queued.
 pub(crate) fn identify(record: &Record, fields: &mut Fields) {
+    if record.stage().is_some_and(|(stage, _)| stage.cors.is_some()) {
+        preflight::take_off(fields);
+    }
     for (name, value) in record.queued.iter().flat_map(|queued| queued.iter()) {
-        fields.set(name, value);
+        match *name {
+            header::VARY => fields.push(name, value), // what answers depend on adds up
+            _ => fields.set(name, value),
+        }
     }
     // The gateway's ids are always values.
     let _ = match kind(record, None) {

@@ -16,6 +16,7 @@ mod live;
 mod locate;
 mod origins;
 mod pipeline;
+mod preflight;
 mod receive;
 mod record;
 mod rejection;

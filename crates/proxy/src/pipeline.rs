@@ -12,7 +12,7 @@ use crate::{
     gateway::Worker,
     integrate::{self, Admitted, Message},
     locate::{self, Located, Routed},
-    receive,
+    preflight, receive,
     record::Record,
     throttle,
 };
@@ -45,9 +45,18 @@ pub(crate) async fn proceed<O: Observer>(
         format_args!("API {}, stage {}", located.stage().api, located.stage().name),
     );
 
-    let routed = locate::route(&located, &received)?;
+    preflight::share(located.stage(), headers, record);
+    let routed = locate::route(&located, &received);
+    if let Some(reply) = preflight::answer(located.stage(), method, headers, record) {
+        // It is about another method of the path, and need not have a route of its own.
+        observer.passed(Step::Route, format_args!("a preflight needs none"));
+        observer.passed(Step::Preflight, format_args!("answered {}", reply.status));
+        return Ok(reply);
+    }
+    let routed = routed?;
     record.route = Some(routed.index());
     observer.passed(Step::Route, format_args!("{}{}", routed.route().key, Values(&routed)));
+    observer.passed(Step::Preflight, format_args!("none"));
 
     let circumstances = Circumstances {
         headers,

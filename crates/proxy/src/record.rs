@@ -108,9 +108,13 @@ impl Record {
 
     /// Puts a header on the answer, also if that will be a refusal: the step that knows it says so at once. The origin's own
     /// of that name is replaced.
-    #[expect(dead_code, reason = "the steps that queue headers come next")]
     pub(crate) fn queue(&mut self, name: http::HeaderName, value: http::HeaderValue) {
         self.queued.get_or_insert_default().insert(name, value);
+    }
+
+    /// The same beside the origin's own of that name: for `Vary`, whose values add up.
+    pub(crate) fn queue_beside(&mut self, name: http::HeaderName, value: http::HeaderValue) {
+        self.queued.get_or_insert_default().append(name, value);
     }
 
     /// The route, once it is known.

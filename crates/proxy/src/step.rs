@@ -11,6 +11,8 @@ pub enum Step {
     Locate,
     /// Method and path to a route.
     Route,
+    /// A browser's question before a request to another origin.
+    Preflight,
     /// Explicit denials of the resource policy.
     ResourcePolicy,
     /// Who is calling.
@@ -36,10 +38,11 @@ pub trait Observer: Send {
 
 impl Step {
     /// All of them in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Receive,
         Self::Locate,
         Self::Route,
+        Self::Preflight,
         Self::ResourcePolicy,
         Self::Authenticate,
         Self::Authorize,
@@ -53,6 +56,7 @@ impl Step {
             Self::Receive => "receive",
             Self::Locate => "locate",
             Self::Route => "route",
+            Self::Preflight => "preflight",
             Self::ResourcePolicy => "resource policy",
             Self::Authenticate => "authenticate",
             Self::Authorize => "authorise",

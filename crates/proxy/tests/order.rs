@@ -118,7 +118,12 @@ async fn the_first_broken_step_answers() {
             |call| call.stage = "up",
         ),
     ];
-    assert_eq!(steps.map(|(step, ..)| step), Step::ALL, "a new step needs a line here");
+    let refusing: Vec<_> = Step::ALL.into_iter().filter(|step| *step != Step::Preflight).collect();
+    assert_eq!(
+        steps.map(|(step, ..)| step)[..],
+        refusing,
+        "a new step needs a line here"
+    );
     for (step, status, text, mend) in steps {
         let answer = send(&bench, &call).await;
         let refused = answer.steps.last().unwrap();
@@ -142,4 +147,74 @@ async fn send(bench: &support::Bench, call: &Call) -> support::Answer {
         headers.push(("token", token));
     }
     bench.call(request(call.verb, &path, &headers)).await
+}
+
+/// A preflight carries no credentials and is answered before any step that could refuse it for want of them; whatever is no
+/// preflight goes on.
+#[tokio::test]
+async fn a_preflight_is_answered_before_anybody_is_asked_who_calls() {
+    const SHARED: &str = r#"
+openapi: 3.0.1
+info: {title: Shared, version: "1"}
+x-amazon-apigateway-cors: {allowOrigins: ["https://app.example"], allowMethods: [GET], exposeHeaders: [x-a]}
+components:
+  securitySchemes:
+    Token:
+      type: apiKey
+      name: Token
+      in: header
+      x-portcullis-authorizer: {type: token, algorithms: [HS256], secret: file:secret, secretEncoding: raw}
+paths:
+  /{rest+}:
+    x-amazon-apigateway-any-method:
+      security: [{Token: []}]
+      x-amazon-apigateway-integration:
+        type: http_proxy
+        httpMethod: ANY
+        payloadFormatVersion: "1.0"
+        uri: http://127.0.0.1:9/
+"#;
+    let stage = StageSpec {
+        throttle: (0.0, 0),
+        ..StageSpec::default()
+    };
+    let bench = serve(ApiKind::Http, SHARED, vec![stage]);
+    let origin = ("origin", "https://app.example");
+    let asks = ("access-control-request-method", "GET");
+    let last = async |verb: &str, path: &str, headers: &[(&str, &str)]| {
+        let answer = bench.call(request(verb, path, headers)).await;
+        (answer.status, answer.steps.last().unwrap().0)
+    };
+    for path in ["/a", "/"] {
+        assert_eq!(
+            last("OPTIONS", path, &[origin, asks]).await,
+            (204, Step::Preflight),
+            "{path}"
+        );
+    }
+    assert_eq!(last("OPTIONS", "/a/../b", &[origin, asks]).await, (400, Step::Receive));
+    for (verb, headers) in [
+        ("OPTIONS", vec![origin]),
+        ("OPTIONS", vec![asks]),
+        ("GET", vec![origin, asks]),
+    ] {
+        assert_eq!(
+            last(verb, "/a", &headers).await,
+            (401, Step::Authenticate),
+            "{verb} {headers:?}"
+        );
+    }
+    // Refusals carry the fields, too, at whatever step behind the stage they happen.
+    for (path, status) in [("/a", 401), ("/", 404)] {
+        let answer = bench.get(path, &[origin]).await;
+        assert_eq!(answer.status, status);
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some("https://app.example")
+        );
+        assert_eq!(answer.header("access-control-expose-headers"), Some("x-a"));
+        assert_eq!(answer.header("vary"), Some("Origin"));
+    }
+    let twice = bench.get("/a", &[origin, ("origin", "https://evil.example")]).await;
+    assert_eq!((twice.status, twice.header("access-control-allow-origin")), (401, None));
 }

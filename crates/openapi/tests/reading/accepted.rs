@@ -25,6 +25,14 @@ fn variants_of_a_rest_api_are_accepted() {
             "x-amazon-apigateway-api-key-source: HEADER",
             "x-amazon-apigateway-endpoint-configuration: {types: [REGIONAL], disableExecuteApiEndpoint: false}",
         ),
+        (
+            "x-amazon-apigateway-api-key-source: HEADER",
+            "x-amazon-apigateway-minimum-compression-size: 0",
+        ),
+        (
+            "x-amazon-apigateway-binary-media-types: ['*/*']",
+            "x-amazon-apigateway-binary-media-types: [image/png, 'application/*', application/vnd.a+json]",
+        ),
         ("    statusCode: \"401\"", "    statusCode: 401"),
         ("  UNAUTHORIZED:", "  DEFAULT_4XX:"),
         ("  /pets:", "  /:"),
@@ -107,6 +115,10 @@ fn variants_of_a_rest_api_are_accepted() {
 fn variants_of_an_http_api_are_accepted() {
     let cases = [
         ("type: jwt", "type: JWT"),
+        (
+            "openapi: 3.0.1\n",
+            "openapi: 3.0.1\nx-amazon-apigateway-cors: {allowOrigins: ['*'], allowMethods: GET, maxAge: -1, allowCredentials: false}\n",
+        ),
         ("        identitySource: $request.header.Authorization\n", ""),
         ("audience: [orders]", "audience: orders"),
         ("issuer: https://issuer.example", "issuer: https://other.example"),

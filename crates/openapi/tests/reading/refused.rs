@@ -93,7 +93,15 @@ const REST_CASES: Cases = &[
     ),
     (
         "x-amazon-apigateway-api-key-source: HEADER",
-        "x-amazon-apigateway-minimum-compression-size: 0",
+        "x-amazon-apigateway-minimum-compression-size: 10485761",
+    ),
+    (
+        "x-amazon-apigateway-api-key-source: HEADER",
+        "x-amazon-apigateway-minimum-compression-size: -1",
+    ),
+    (
+        "x-amazon-apigateway-binary-media-types: ['*/*']",
+        "x-amazon-apigateway-binary-media-types: [a, a/, '*/a', 'a/b; c=d', 'a/**']",
     ),
     (
         "x-amazon-apigateway-api-key-source: HEADER",
@@ -298,7 +306,7 @@ const REST_CASES: Cases = &[
     ),
     (
         "      uri: https://origin.example/pets\n",
-        "      uri: https://origin.example/pets\n      credentials: arn\n      contentHandling: CONVERT_TO_TEXT\n      connectionId: x\n      connectionType: VPC_LINK\n      integrationSubtype: SQS-SendMessage\n      integrationTarget: arn\n      responseTransferMode: CHUNKED\n      payloadFormatVersion: 2.0\n      cacheNamespace: pets\n      cacheKeyParameters: [method.request.path.petId]\n",
+        "      uri: https://origin.example/pets\n      credentials: arn\n      contentHandling: CONVERT_TO_BINARY\n      connectionId: x\n      connectionType: VPC_LINK\n      integrationSubtype: SQS-SendMessage\n      integrationTarget: arn\n      responseTransferMode: CHUNKED\n      payloadFormatVersion: 2.0\n      cacheNamespace: pets\n      cacheKeyParameters: [method.request.path.petId]\n",
     ),
     ("passthroughBehavior: when_no_match", "passthroughBehavior: NEVER"),
     (
@@ -324,7 +332,7 @@ const REST_CASES: Cases = &[
     ),
     (
         "{default: {statusCode: \"200\"}}",
-        "{default: {statusCode: \"200\", contentHandling: CONVERT_TO_TEXT}}",
+        "{default: {statusCode: \"200\", contentHandling: CONVERT_TO_BINARY}}",
     ),
     (
         "          integration.request.path.petId: method.request.path.petId",
@@ -369,6 +377,14 @@ const REST_CASES: Cases = &[
 ];
 
 const HTTP_CASES: Cases = &[
+    (
+        "openapi: 3.0.1\n",
+        "openapi: 3.0.1\nx-amazon-apigateway-cors: {allowOrigin: [a], maxAge: 86401, allowCredentials: perhaps}\n",
+    ),
+    (
+        "openapi: 3.0.1\n",
+        "openapi: 3.0.1\nx-amazon-apigateway-minimum-compression-size: 0\nx-amazon-apigateway-binary-media-types: [a/b]\n",
+    ),
     ("        type: jwt\n", "        type: jwtt\n"),
     ("        type: jwt\n", "        type: request\n"),
     ("        type: jwt\n", "        type: jwt\n        authorizerUri: x\n"),

@@ -43,6 +43,7 @@ fn a_call_shows_its_way_and_its_answer() {
         "receive",
         "locate",
         "route",
+        "preflight",
         "resource policy",
         "authenticate",
         "authorise",
