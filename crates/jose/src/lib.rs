@@ -26,6 +26,7 @@ mod key;
 mod key_set;
 mod secret;
 mod signing;
+mod webhook;
 
 pub use algorithm::{Algorithm, AlgorithmSet, UnknownAlgorithm};
 pub use claims::Claims;
@@ -36,3 +37,4 @@ pub use key::KeyError;
 pub use key_set::{KEYS_MAX, KeySet};
 pub use secret::{SecretEncoding, SecretForm, SecretLook, generate_secret, inspect_secret};
 pub use signing::{SignError, SigningKey};
+pub use webhook::{WebhookKey, WebhookKeyError};

@@ -1,5 +1,6 @@
 //! The commands, one noun per file; here is what they have in common.
 
+mod alarms;
 mod check;
 mod flush;
 mod origin_certificate;
@@ -33,6 +34,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say how the alarms of a running gateway stand.
+    #[command(after_help = alarms::HELP)]
+    Alarms(alarms::Alarms),
     /// Report everything that is wrong with API documents or a configuration.
     #[command(after_help = check::HELP)]
     Check(check::Check),
@@ -77,6 +81,7 @@ enum Exit {
 /// Reads the command line and carries it out.
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Alarms(args) => alarms::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Flush(args) => flush::run(&args),
         Command::OriginCertificate(command) => origin_certificate::run(&command),

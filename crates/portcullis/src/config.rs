@@ -4,8 +4,10 @@
 //! template or an origin makes sense is said by those who use them, against the places kept here.
 
 mod access_log;
+mod alarm;
 mod api;
 mod domain;
+mod endpoint;
 mod listener;
 mod methods;
 mod origin_certificate;
@@ -30,8 +32,10 @@ use portcullis_openapi::document::Located;
 
 pub(crate) use self::{
     access_log::{AccessLog, Destination, Format},
+    alarm::{Alarm, Notify},
     api::{ACCOUNT, Api, REGION, is_account, is_region},
     domain::Domain,
+    endpoint::Endpoint,
     listener::{Listener, is_same as is_same_listener},
     methods::MethodSettings,
     origin_certificate::OriginCertificate,
@@ -66,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) domains: Vec<Domain>,
     /// Where `/metrics`, `/livez` and `/readyz` are answered.
     pub(crate) metrics: Option<Located<SocketAddr>>,
+    /// What of the metrics is watched.
+    pub(crate) alarms: Vec<Alarm>,
 }
 
 /// Reads a configuration's text; paths in it become relative to `directory`, where its file stands.
@@ -125,6 +131,7 @@ fn read_root(root: &Section<'_>) -> Config {
         section.finish();
         address
     });
+    let alarms = alarm::read_all(root);
     root.finish();
     if root.is_absent_or_empty("listeners") {
         let remedy = "add `[[listeners]]` with `address = \"127.0.0.1:8080\"`";
@@ -136,6 +143,7 @@ fn read_root(root: &Section<'_>) -> Config {
         root.report
             .missing(&root.report.whole(), "there is no API, so nothing is served", remedy);
     }
+    alarm::check_scopes(root.report, &alarms, &apis);
     check_addresses(root.report, &listeners, metrics.as_ref());
     root.report.extend(check_names(&apis));
     Config {
@@ -145,6 +153,7 @@ fn read_root(root: &Section<'_>) -> Config {
         apis,
         domains,
         metrics,
+        alarms,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a running gateway can be told from its own machine: a Unix socket in its data directory, for its user alone.
 //!
-//! One line is asked, one line is answered: `flush-tokens` or `forget-token TOKEN`; `ok …` or `error …`.
+//! One line is asked, one line is answered: `alarms`, `flush-tokens` or `forget-token TOKEN`; `ok …` or `error …`.
 
 use std::{
     fs,
@@ -17,10 +17,14 @@ use std::{
 
 use portcullis_proxy::Gateway;
 
+use crate::service::{Watch, alarm_statuses};
+
 /// The socket's file in the data directory.
 const SOCKET: &str = "control.sock";
 /// Bytes of a line at most: the longest token and a word before it.
 const LINE_BYTES_MAX: u64 = 17 * 1024;
+/// Bytes of an answer at most: of all alarms, with their descriptions.
+const ANSWER_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -30,6 +34,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What a gateway is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
+    /// Say how the alarms stand.
+    Alarms,
     /// Forget every token that an authoriser remembers.
     FlushTokens,
     /// Forget one token.
@@ -38,7 +44,7 @@ pub(crate) enum Order {
 
 /// Listens in `data_dir` until the process ends. A socket that a killed process left behind is replaced: the directory's
 /// lock says that nobody uses it.
-pub(crate) fn listen(data_dir: &Path, gateway: Arc<Gateway>) -> io::Result<()> {
+pub(crate) fn listen(data_dir: &Path, gateway: Arc<Gateway>, alarms: Arc<Watch>) -> io::Result<()> {
     let path = socket(data_dir);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -48,7 +54,7 @@ pub(crate) fn listen(data_dir: &Path, gateway: Arc<Gateway>) -> io::Result<()> {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
     thread::Builder::new().name("control".to_owned()).spawn(move || {
         for stream in listener.incoming() {
-            let answered = stream.and_then(|stream| answer(stream, &gateway));
+            let answered = stream.and_then(|stream| answer(stream, &gateway, &alarms));
             if let Err(error) = answered {
                 tracing::warn!(%error, "an order could not be answered");
                 thread::sleep(PAUSE); // accepting may fail for a while, for want of a descriptor
@@ -64,11 +70,12 @@ pub(crate) fn tell(data_dir: &Path, order: &Order) -> io::Result<Result<String, 
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let line = match order {
+        Order::Alarms => "alarms\n".to_owned(),
         Order::FlushTokens => "flush-tokens\n".to_owned(),
         Order::ForgetToken(token) => format!("forget-token {token}\n"),
     };
     stream.write_all(line.as_bytes())?;
-    let line = read_line(&stream)?;
+    let line = read_line(&stream, ANSWER_BYTES_MAX)?;
     Ok(match line.split_once(' ') {
         Some(("ok", text)) => Ok(text.to_owned()),
         Some(("error", text)) => Err(text.to_owned()),
@@ -80,11 +87,11 @@ fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET)
 }
 
-fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
+fn answer(mut stream: UnixStream, gateway: &Gateway, alarms: &Watch) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let text = match parse(&read_line(&stream)?) {
-        Some(order) => carry_out(&order, gateway),
+    let text = match parse(&read_line(&stream, LINE_BYTES_MAX)?) {
+        Some(order) => carry_out(&order, gateway, alarms),
         None => "error this version does not know that order".to_owned(),
     };
     writeln!(stream, "{text}")
@@ -92,15 +99,17 @@ fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
 
 fn parse(line: &str) -> Option<Order> {
     match line.split_once(' ') {
+        None if line == "alarms" => Some(Order::Alarms),
         None if line == "flush-tokens" => Some(Order::FlushTokens),
         Some(("forget-token", token)) if !token.is_empty() => Some(Order::ForgetToken(token.to_owned())),
         _ => None,
     }
 }
 
-fn carry_out(order: &Order, gateway: &Gateway) -> String {
+fn carry_out(order: &Order, gateway: &Gateway, alarms: &Watch) -> String {
     let live = gateway.live();
     match order {
+        Order::Alarms => format!("ok {}", alarm_statuses(&alarms.alarms.statuses())),
         Order::FlushTokens => {
             live.flush_authorizers();
             "ok every token is verified anew when it comes again".to_owned()
@@ -113,9 +122,9 @@ fn carry_out(order: &Order, gateway: &Gateway) -> String {
 }
 
 /// A line without its line break.
-fn read_line(stream: &UnixStream) -> io::Result<String> {
+fn read_line(stream: &UnixStream, bytes_max: u64) -> io::Result<String> {
     let mut line = String::new();
-    BufReader::new(stream.take(LINE_BYTES_MAX)).read_line(&mut line)?;
+    BufReader::new(stream.take(bytes_max)).read_line(&mut line)?;
     match line.strip_suffix('\n') {
         Some(line) => Ok(line.to_owned()),
         None => Err(io::Error::new(

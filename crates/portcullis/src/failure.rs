@@ -9,11 +9,18 @@ use portcullis_policy::PolicyError;
 use portcullis_proxy::{LiveError, keys::FileError};
 use portcullis_telemetry::metrics::ReadingError;
 
-use crate::{data_dir::DataDirError, origin_certificates::CertificateError, service::bind_remedy};
+use crate::{
+    data_dir::DataDirError,
+    origin_certificates::CertificateError,
+    service::{ReceiverError, bind_remedy},
+};
 
 /// A command that came to nothing: exit status 2. A negative answer is no failure.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// Who is to be told of an alarm cannot be.
+    #[error("the alarm `{0}`: {1}")]
+    Alarm(String, #[source] ReceiverError),
     /// The file would have been overwritten.
     #[error("`{}` is already there and is never overwritten", .0.display())]
     AlreadyThere(PathBuf),
@@ -96,6 +103,9 @@ impl Failure {
     /// What to do about it; empty when the message says all there is.
     pub(crate) fn remedy(&self) -> String {
         match self {
+            Self::Alarm(_, ReceiverError::Secret(error)) => secret_remedy(error),
+            Self::Alarm(_, ReceiverError::Key(_)) => "take the secret that the receiver shows: `whsec_…`".to_owned(),
+            Self::Alarm(_, ReceiverError::Unusable(_)) => "mend `webhook`".to_owned(),
             Self::AlreadyThere(_) => "remove it first, or choose another name".to_owned(),
             Self::Bind(address, error) => bind_remedy(*address, error),
             Self::DataDir(DataDirError::InUse(_)) => {

@@ -8,6 +8,7 @@ mod duration;
 mod failure;
 mod load;
 mod origin_certificates;
+mod post;
 mod process_log;
 mod protect;
 mod report;

@@ -1,5 +1,6 @@
 //! A running gateway: everything put together, from the lock on its data directory to its last answer.
 
+mod alarms;
 mod bind;
 mod certificates;
 mod descriptors;
@@ -19,6 +20,7 @@ use std::{
 };
 
 pub(crate) use self::{
+    alarms::{ReceiverError, Watch, statuses as alarm_statuses},
     bind::remedy as bind_remedy,
     reload::{Load, Reloader},
 };
@@ -124,12 +126,17 @@ impl Service {
         tls.register(server.local_addresses(), &fixtures)
             .map_err(Failure::Readings)?;
         reloader.has_tls(tls.clone(), server.local_addresses());
+        let alarms = Watch::start(&config.alarms, &fixtures.metrics)?;
+        reloader.also(&alarms);
         let metrics = match &config.metrics {
-            Some(address) => Some(metrics::start(address.value, &fixtures.metrics, &ready).map_err(Failure::Start)?),
+            Some(address) => {
+                let answers = (&fixtures.metrics, &ready, &alarms);
+                Some(metrics::start(address.value, answers).map_err(Failure::Start)?)
+            }
             None => None,
         };
         if let Some(directory) = &config.data_dir {
-            let listening = control_socket::listen(&directory.value, Arc::clone(&gateway));
+            let listening = control_socket::listen(&directory.value, Arc::clone(&gateway), Arc::clone(&alarms));
             if let Err(error) = listening {
                 report::note(&format!(
                     "warning: `portcullis flush` will not reach this gateway: {error}"

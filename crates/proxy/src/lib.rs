@@ -28,7 +28,7 @@ pub use authenticate::{AuthorizerState, Caller, Verified};
 pub use gateway::{Gateway, Worker};
 pub use live::{Fixtures, Live, LiveError};
 pub use locate::{Located, Routed};
-pub use origins::OriginUnusable;
+pub use origins::{OriginUnusable, open as open_origin};
 pub use receive::{BODY_BYTES_MAX, HEADER_BYTES_MAX, Received, URI_BYTES_MAX};
 pub use record::Record;
 pub use rejection::{Facts, Party, Rejection, Retry};

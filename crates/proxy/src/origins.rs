@@ -87,6 +87,11 @@ impl Material {
     }
 }
 
+/// Reads the files that an origin names and makes it ready: for those who call one for their own sake.
+pub fn open(spec: &OriginSpec) -> Result<Arc<Origin>, OriginUnusable> {
+    origin(spec, &Material::read(spec)?)
+}
+
 /// Makes an origin ready with what stands in its files.
 pub(crate) fn origin(spec: &OriginSpec, material: &Material) -> Result<Arc<Origin>, OriginUnusable> {
     let authority = authority(spec);

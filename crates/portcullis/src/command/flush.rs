@@ -41,10 +41,7 @@ pub(super) fn run(args: &Flush) -> Result<Exit, Failure> {
         None => Order::FlushTokens,
         Some(file) => Order::ForgetToken(token(file)?),
     };
-    let data_dir = match &args.data_dir {
-        Some(directory) => directory.clone(),
-        None => configured(&args.config)?,
-    };
+    let data_dir = data_dir(args.data_dir.as_deref(), &args.config)?;
     match control_socket::tell(&data_dir, &order).map_err(|error| Failure::NobodyListens(data_dir, error))? {
         Ok(text) => {
             report::answer(&text);
@@ -55,6 +52,11 @@ pub(super) fn run(args: &Flush) -> Result<Exit, Failure> {
             Ok(Exit::Negative)
         }
     }
+}
+
+/// The data directory of a running gateway: as given, or as its configuration says.
+pub(super) fn data_dir(given: Option<&Path>, config: &Path) -> Result<PathBuf, Failure> {
+    given.map_or_else(|| configured(config), |directory| Ok(directory.to_owned()))
 }
 
 fn token(file: &Path) -> Result<String, Failure> {

@@ -151,6 +151,7 @@ impl Source {
             listeners: listen.iter().map(|address| Listener::at(located(*address))).collect(),
             apis,
             domains: Vec::new(),
+            alarms: Vec::new(),
             metrics: serving.metrics.map(|value| Located {
                 value,
                 place: whole("--metrics-listen"),

@@ -1,4 +1,4 @@
-//! `/metrics`, `/livez` and `/readyz` on a listener of their own, which must not be open to callers of the APIs.
+//! `/metrics`, `/alarms`, `/livez` and `/readyz` on a listener of their own, which must not be open to callers of the APIs.
 
 use std::{
     io,
@@ -19,14 +19,18 @@ use portcullis_net::{
 };
 use portcullis_telemetry::metrics::{CONTENT_TYPE, Metrics};
 
+use super::{Watch, alarm_statuses};
+
 /// Connections of scrapers and probes at once.
 const CONNECTIONS_MAX: usize = 100;
+const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers scrapers and probes.
 struct Answers {
     metrics: Arc<Metrics>,
     ready: Arc<AtomicBool>,
+    alarms: Arc<Watch>,
 }
 
 /// These answers are not counted.
@@ -37,7 +41,10 @@ impl Receipt for Uncounted {
 }
 
 /// Starts the listener. `ready` says whether the gateway takes requests.
-pub(super) fn start(address: SocketAddr, metrics: &Arc<Metrics>, ready: &Arc<AtomicBool>) -> io::Result<Server> {
+pub(super) fn start(
+    address: SocketAddr,
+    (metrics, ready, alarms): (&Arc<Metrics>, &Arc<AtomicBool>, &Arc<Watch>),
+) -> io::Result<Server> {
     let listener = ListenerSettings {
         connections_max: CONNECTIONS_MAX,
         connections_per_source_max: CONNECTIONS_MAX,
@@ -52,6 +59,7 @@ pub(super) fn start(address: SocketAddr, metrics: &Arc<Metrics>, ready: &Arc<Ato
     Server::start(settings, |_| Answers {
         metrics: Arc::clone(metrics),
         ready: Arc::clone(ready),
+        alarms: Arc::clone(alarms),
     })
 }
 
@@ -69,8 +77,11 @@ impl Handler for Answers {
 
 impl Answers {
     fn answer(&self, method: &Method, path: &str) -> Reply {
-        if !matches!(path, "/metrics" | "/livez" | "/readyz") {
-            return text(StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n");
+        if !matches!(path, "/metrics" | "/alarms" | "/livez" | "/readyz") {
+            return text(
+                StatusCode::NOT_FOUND,
+                "here are /metrics, /alarms, /livez and /readyz\n",
+            );
         }
         if !matches!(*method, Method::GET | Method::HEAD) {
             let reply = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
@@ -78,6 +89,11 @@ impl Answers {
         }
         match path {
             "/metrics" => answer(StatusCode::OK, CONTENT_TYPE, self.metrics.render()),
+            "/alarms" => answer(
+                StatusCode::OK,
+                JSON,
+                alarm_statuses(&self.alarms.alarms.statuses()).to_string(),
+            ),
             "/readyz" if !self.ready.load(Ordering::Relaxed) => text(StatusCode::SERVICE_UNAVAILABLE, "ending\n"),
             _ => text(StatusCode::OK, "ok\n"),
         }
@@ -103,11 +119,12 @@ mod tests {
         let answers = Answers {
             metrics: Arc::new(Metrics::new(1)),
             ready: Arc::new(AtomicBool::new(true)),
+            alarms: Arc::default(),
         };
         let check = |method: Method, path: &str, status: u16| {
             assert_eq!(answers.answer(&method, path).status, status, "{method} {path}");
         };
-        for path in ["/metrics", "/livez", "/readyz"] {
+        for path in ["/metrics", "/alarms", "/livez", "/readyz"] {
             check(Method::GET, path, 200);
             check(Method::HEAD, path, 200);
             check(Method::POST, path, 405);

@@ -14,7 +14,7 @@ use portcullis_model::snapshot::CertificateFiles;
 use portcullis_openapi::document::Located;
 use portcullis_proxy::{Fixtures, Gateway, Live};
 
-use super::{certificates::Certificates, tls::Tls};
+use super::{alarms::Watch, certificates::Certificates, tls::Tls};
 use crate::{
     config::{Config, is_same_listener},
     failure::Failure,
@@ -37,6 +37,7 @@ pub(crate) struct Reloader {
     /// The files as they were when they were last looked at and had changed.
     changing: Option<Stamps>,
     certificates: Certificates,
+    alarms: Option<Arc<Watch>>,
 }
 
 /// Files by name, with what tells a change.
@@ -54,12 +55,18 @@ impl Reloader {
             read: stamps(files),
             changing: None,
             certificates: Certificates::default(),
+            alarms: None,
         }
     }
 
     /// Tells which TLS is to be swapped with the rest.
     pub(super) fn has_tls(&mut self, tls: Tls, addresses: &[SocketAddr]) {
         self.tls = (tls, addresses.to_vec());
+    }
+
+    /// Has alarms change with the configuration.
+    pub(super) fn also(&mut self, alarms: &Arc<Watch>) {
+        self.alarms = Some(Arc::clone(alarms));
     }
 
     /// Whether files have changed and are at rest again: an editor or a deployment may write them in several steps.
@@ -130,6 +137,9 @@ impl Reloader {
             report::note("warning: listeners, workers, metrics and data_dir stay as they are until the next start");
         }
         self.tls.0.swap(tls)?;
+        if let Some(alarms) = &self.alarms {
+            alarms.replace(&config.alarms)?;
+        }
         gateway.publish(Arc::clone(&live));
         if let Err(error) = self.tls.0.register(&self.tls.1, fixtures) {
             report::note(&format!(
@@ -150,6 +160,7 @@ fn same_process(one: &Config, other: &Config) -> bool {
         apis: _,
         domains: _,
         metrics,
+        alarms: _,
     } = one;
     value(data_dir) == value(&other.data_dir)
         && *workers == other.workers

@@ -14,7 +14,7 @@ const AGENT: &str = "a,\"b\"</ip><ip>6.6.6.6 & '";
 
 /// What a Python program makes of `input`.
 #[track_caller]
-fn python(program: &str, input: &str) -> serde_json::Value {
+pub(crate) fn python(program: &str, input: &str) -> serde_json::Value {
     let mut child = Command::new("python3")
         .args(["-c", program])
         .stdin(Stdio::piped())
