@@ -15,7 +15,7 @@ use tokio::{
 
 use super::message;
 use crate::{
-    config::Notify,
+    config::{Endpoint, Notify},
     post::{Post, PostUnusable},
 };
 
@@ -32,7 +32,13 @@ const COMPLAINT_BYTES_MAX: u64 = 1024;
 #[derive(Debug)]
 pub(super) enum Receiver {
     Command(Vec<String>),
-    Webhook { to: Notify, key: Option<WebhookKey> },
+    Webhook(Box<Webhook>),
+}
+
+#[derive(Debug)]
+pub(super) struct Webhook {
+    endpoint: Endpoint,
+    key: Option<WebhookKey>,
 }
 
 /// Why nobody can be told.
@@ -66,10 +72,10 @@ impl Receiver {
                 Post::new(endpoint, "", HeaderMap::new(), PATIENCE)?;
                 let secret = secret.as_ref().map(|secret| read_secret(&secret.value)).transpose()?;
                 let key = secret.map(|secret| WebhookKey::new(&secret)).transpose()?;
-                Ok(Self::Webhook {
-                    to: notify.clone(),
+                Ok(Self::Webhook(Box::new(Webhook {
+                    endpoint: Endpoint::clone(endpoint),
                     key,
-                })
+                })))
             }
         }
     }
@@ -79,16 +85,14 @@ impl Receiver {
         let body = Bytes::from(message::transition(transition).to_string());
         match self {
             Self::Command(words) => run(words, transition, &body).await,
-            Self::Webhook { to, key } => post(to, key.as_ref(), transition, body).await,
+            Self::Webhook(webhook) => post(webhook, transition, body).await,
         }
     }
 }
 
 /// One id for all tries, so that the receiver can tell a second one (Standard Webhooks); a signature of its own for each.
-async fn post(to: &Notify, key: Option<&WebhookKey>, transition: &Transition, body: Bytes) -> Told {
-    let Notify::Webhook { endpoint, .. } = to else {
-        return Told::Lost;
-    };
+async fn post(webhook: &Webhook, transition: &Transition, body: Bytes) -> Told {
+    let Webhook { endpoint, key } = webhook;
     let alarm = &transition.spec.name;
     let post = match Post::new(endpoint, "", HeaderMap::new(), PATIENCE) {
         Ok(post) => post,
@@ -100,7 +104,7 @@ async fn post(to: &Notify, key: Option<&WebhookKey>, transition: &Transition, bo
     let id = format!("msg_{}", RequestId::random().as_str());
     let mut pauses = PAUSES.into_iter();
     loop {
-        let Err(error) = post.send(signed(&id, key, &body), body.clone()).await else {
+        let Err(error) = post.send(signed(&id, key.as_ref(), &body), body.clone()).await else {
             return Told::Taken;
         };
         let pause = pauses.next().filter(|_| error.is_worth_another_try());
