@@ -37,6 +37,11 @@ impl RequestId {
         Self(text)
     }
 
+    /// The 36 characters, all of ASCII.
+    pub fn as_bytes(&self) -> &[u8; 36] {
+        &self.0
+    }
+
     /// The 36 characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

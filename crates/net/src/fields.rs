@@ -2,26 +2,49 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use memchr::memchr;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::http1::encode;
+use crate::http1::{KEEP_ALIVE, encode};
 
 /// Header fields as HTTP/1.1 writes them, one line each, in their order.
 ///
 /// Most fields of an answer go from the origin to the client as they came: nobody needs a map of them, nor values of their own.
 /// A look-up walks over the lines; names are compared without case and stay in the spelling that they came in.
 ///
-/// Invariant: each line is `name: value` and a line break, the name a token, the value free of control characters other than
-/// the tab and of white space around it as it came (RFC 9110 section 5). So no line can hold another one.
+/// Invariant: the bytes are a row of entries, each a [`Mark`] and a line. A line is `name: value` and a line break, the name a
+/// token, the value free of control characters other than the tab and of white space around it as it came (RFC 9110 section 5).
+/// So no line can hold another one.
 #[derive(Clone, Default)]
 pub struct Fields(Vec<u8>);
 
 /// One of them.
 #[derive(Clone, Copy)]
 pub struct Field<'f> {
-    line: &'f [u8],
-    name_end: usize,
+    /// Mark and line.
+    entry: &'f [u8],
+    name_bytes: usize,
+    kind: Kind,
+}
+
+/// What stands in front of a line, so that walking over lines looks at none of their bytes: the lengths of the line and of its
+/// name, and its kind.
+struct Mark {
+    line_bytes: u32,
+    name_bytes: u16,
+    kind: Kind,
+}
+
+const MARK_BYTES: usize = 8;
+
+/// Fields that framing and the connection's life depend on, told apart once, when a line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Other,
+    Connection,
+    ContentLength,
+    Date,
+    KeepAlive,
+    TransferEncoding,
 }
 
 // === impl Fields ===
@@ -37,44 +60,48 @@ impl Fields {
         Self(Vec::with_capacity(bytes))
     }
 
-    /// The fields of a head that was parsed.
-    pub(crate) fn of_parsed(head: &[u8], parsed: &[httparse::Header<'_>]) -> Self {
-        let mut lines = Vec::with_capacity(head.len());
-        for field in parsed {
-            match as_received(head, field) {
-                Some(line) => lines.extend_from_slice(line),
-                None => encode::raw_field(&mut lines, field.name, field.value),
-            }
+    /// Adds a line that was parsed: it begins with a name of so many bytes and a colon, and ends with a line break. Gives what
+    /// kind of field it is.
+    pub(crate) fn push_parsed(&mut self, line: &[u8], name_bytes: usize, value: &[u8]) -> Kind {
+        let name = line.get(..name_bytes).unwrap_or_default();
+        let kind = Kind::of(name);
+        // As we would write it: then it is copied as a whole.
+        if line.len() == name_bytes + value.len() + 4 && line.get(name_bytes + 1) == Some(&b' ') {
+            self.mark(line.len(), name_bytes, kind);
+            self.0.extend_from_slice(line);
+        } else {
+            self.append(name, value, kind);
         }
-        Self(lines)
+        kind
     }
 
     /// Adds a field, whether there is one of its name or not.
     pub fn push(&mut self, name: &HeaderName, value: &HeaderValue) {
-        encode::field(&mut self.0, name, value);
+        self.append_named(name, value.as_bytes());
     }
 
     /// Adds a field whose value is text; `false`, and nothing is added, when it holds what a value must not (RFC 9110
     /// section 5.5): control characters other than the tab.
     #[must_use]
-    pub fn push_text(&mut self, name: &HeaderName, text: &str) -> bool {
-        let is_value = is_value(text.as_bytes());
+    pub fn push_text(&mut self, name: &HeaderName, text: impl AsRef<[u8]>) -> bool {
+        let is_value = is_value(text.as_ref());
         if is_value {
-            encode::text_field(&mut self.0, name, text);
+            self.append_named(name, text.as_ref());
         }
         is_value
     }
 
     /// Adds a field whose value is a number.
     pub fn push_number(&mut self, name: &HeaderName, number: u64) {
-        encode::number_field(&mut self.0, name, number);
+        let mut digits = [0; 20];
+        self.append_named(name, encode::digits(number, &mut digits));
     }
 
     /// Adds a field of other fields as it is, under another name if one is given.
     pub fn push_field(&mut self, field: Field<'_>, renamed: Option<&HeaderName>) {
         match renamed {
-            None => self.0.extend_from_slice(field.line),
-            Some(name) => encode::raw_field(&mut self.0, name.as_str(), field.value()),
+            None => self.0.extend_from_slice(field.entry),
+            Some(name) => self.append_named(name, field.value()),
         }
     }
 
@@ -86,11 +113,11 @@ impl Fields {
 
     /// As [`Self::set`], with text; `false`, and nothing changes, when it is no value.
     #[must_use]
-    pub fn set_text(&mut self, name: &HeaderName, text: &str) -> bool {
-        let is_value = is_value(text.as_bytes());
+    pub fn set_text(&mut self, name: &HeaderName, text: impl AsRef<[u8]>) -> bool {
+        let is_value = is_value(text.as_ref());
         if is_value {
             self.remove(name.as_str());
-            encode::text_field(&mut self.0, name, text);
+            self.append_named(name, text.as_ref());
         }
         is_value
     }
@@ -108,7 +135,7 @@ impl Fields {
     pub fn retain(&mut self, mut keep: impl FnMut(&Field<'_>) -> bool) {
         let mut kept = Vec::with_capacity(self.0.len());
         for field in self.iter().filter(|field| keep(field)) {
-            kept.extend_from_slice(field.line);
+            kept.extend_from_slice(field.entry);
         }
         self.0 = kept;
     }
@@ -117,11 +144,14 @@ impl Fields {
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> + '_ {
         let mut rest = self.0.as_slice();
         std::iter::from_fn(move || {
-            let name_end = memchr(b':', rest)?;
-            let end = memchr(b'\n', &rest[name_end..])? + name_end + 1;
-            let (line, others) = rest.split_at(end);
+            let mark = Mark::read(*rest.first_chunk()?);
+            let (entry, others) = rest.split_at_checked(MARK_BYTES + mark.line_bytes as usize)?;
             rest = others;
-            Some(Field { line, name_end })
+            Some(Field {
+                entry,
+                name_bytes: mark.name_bytes.into(),
+                kind: mark.kind,
+            })
         })
     }
 
@@ -148,8 +178,15 @@ impl Fields {
     }
 
     /// The lines, each with its line break.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    pub fn to_lines(&self) -> Vec<u8> {
+        let mut lines = Vec::with_capacity(self.0.len());
+        self.iter().for_each(|field| lines.extend_from_slice(field.line()));
+        lines
+    }
+
+    /// How many bytes of memory they take, as a bound for those who keep many.
+    pub fn size(&self) -> usize {
+        self.0.len()
     }
 
     /// As a map, for those who speak another protocol or change many of them. Names are in lower case there.
@@ -163,6 +200,31 @@ impl Fields {
             map.append(name, value);
         }
         map
+    }
+
+    fn append_named(&mut self, name: &HeaderName, value: &[u8]) {
+        let name = name.as_str().as_bytes();
+        self.append(name, value, Kind::of(name));
+    }
+
+    fn append(&mut self, name: &[u8], value: &[u8], kind: Kind) {
+        let line_bytes = name.len() + value.len() + 4;
+        self.mark(line_bytes, name.len(), kind);
+        self.0.extend_from_slice(name);
+        self.0.extend_from_slice(b": ");
+        self.0.extend_from_slice(value);
+        self.0.extend_from_slice(b"\r\n");
+    }
+
+    fn mark(&mut self, line_bytes: usize, name_bytes: usize, kind: Kind) {
+        self.0.reserve(MARK_BYTES + line_bytes);
+        // Heads have bounds far below, and so have names in crate http.
+        let mark = Mark {
+            line_bytes: u32::try_from(line_bytes).unwrap_or(u32::MAX),
+            name_bytes: u16::try_from(name_bytes).unwrap_or(u16::MAX),
+            kind,
+        };
+        self.0.extend_from_slice(&mark.write());
     }
 }
 
@@ -179,7 +241,7 @@ impl From<&HeaderMap> for Fields {
 impl fmt::Debug for Fields {
     /// Never the values: cookies may be among them.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Fields({} bytes)", self.0.len())
+        formatter.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -188,25 +250,30 @@ impl fmt::Debug for Fields {
 impl<'f> Field<'f> {
     /// Its name in the spelling that it came in.
     pub fn name(&self) -> &'f [u8] {
-        &self.line[..self.name_end]
+        self.line().get(..self.name_bytes).unwrap_or_default()
     }
 
     /// Its value.
     pub fn value(&self) -> &'f [u8] {
         // Behind the colon and its space, before the line break: every line has them.
-        self.line
-            .get(self.name_end + 2..self.line.len() - 2)
+        let line = self.line();
+        line.get(self.name_bytes + 2..line.len().saturating_sub(2))
             .unwrap_or_default()
     }
 
     /// The whole line with its line break.
     pub fn line(&self) -> &'f [u8] {
-        self.line
+        self.entry.get(MARK_BYTES..).unwrap_or_default()
     }
 
     /// Whether this is its name, without regard to case.
+    #[inline]
     pub fn is(&self, name: &str) -> bool {
-        self.name().eq_ignore_ascii_case(name.as_bytes())
+        self.name_bytes == name.len() && self.name().eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 }
 
@@ -217,15 +284,47 @@ impl fmt::Debug for Field<'_> {
     }
 }
 
-/// The line as it stands in `head`, if it stands there as we would write it.
-fn as_received<'h>(head: &'h [u8], field: &httparse::Header<'_>) -> Option<&'h [u8]> {
-    let start = (field.name.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize);
-    let value = start.wrapping_add(field.name.len()).wrapping_add(2);
-    let end = value.wrapping_add(field.value.len());
-    let is_there = (field.value.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize) == value
-        && head.get(value.wrapping_sub(2)..value)? == b": "
-        && head.get(end..end.wrapping_add(2))? == b"\r\n";
-    if is_there { head.get(start..end + 2) } else { None }
+// === impl Mark ===
+
+impl Mark {
+    fn read(bytes: [u8; MARK_BYTES]) -> Self {
+        let [a, b, c, d, e, f, kind, _] = bytes;
+        Self {
+            line_bytes: u32::from_le_bytes([a, b, c, d]),
+            name_bytes: u16::from_le_bytes([e, f]),
+            kind: match kind {
+                1 => Kind::Connection,
+                2 => Kind::ContentLength,
+                3 => Kind::Date,
+                4 => Kind::KeepAlive,
+                5 => Kind::TransferEncoding,
+                _ => Kind::Other,
+            },
+        }
+    }
+
+    fn write(&self) -> [u8; MARK_BYTES] {
+        let [a, b, c, d] = self.line_bytes.to_le_bytes();
+        let [e, f] = self.name_bytes.to_le_bytes();
+        [a, b, c, d, e, f, self.kind as u8, 0]
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// By the length of the name first: few names have the same.
+    pub(crate) fn of(name: &[u8]) -> Self {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        match name.len() {
+            4 if is(header::DATE.as_str()) => Self::Date,
+            10 if is(header::CONNECTION.as_str()) => Self::Connection,
+            10 if is(KEEP_ALIVE) => Self::KeepAlive,
+            14 if is(header::CONTENT_LENGTH.as_str()) => Self::ContentLength,
+            17 if is(header::TRANSFER_ENCODING.as_str()) => Self::TransferEncoding,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Whether this can be a field's value (RFC 9110 section 5.5). Looks at every byte whatever it finds: so the compiler looks at
@@ -251,9 +350,10 @@ mod tests {
     }
 
     fn check(fields: &Fields, expected: &str) {
-        assert_eq!(String::from_utf8_lossy(fields.as_bytes()), expected);
-        let again: Vec<u8> = fields.iter().flat_map(|field| field.line().to_vec()).collect();
-        assert_eq!(again, fields.as_bytes());
+        assert_eq!(String::from_utf8_lossy(&fields.to_lines()), expected);
+        let mut again = Fields::new();
+        fields.iter().for_each(|field| again.push_field(field, None));
+        assert_eq!(again.0, fields.0);
         // A map keeps the fields of one name together, so that only the values of each name stay in order.
         let map = fields.to_map();
         for field in fields.iter() {
@@ -305,16 +405,46 @@ mod tests {
 
     #[test]
     fn parsed_lines_are_kept_as_they_came_but_for_white_space() {
-        for (given, expected) in [
-            ("A: b\r\nX-Long:  c \t\r\n", "A: b\r\nX-Long: c\r\n"),
-            ("A:b\r\nB: \r\nC:\r\n", "A: b\r\nB: \r\nC: \r\n"),
-            ("", ""),
+        for (line, name_bytes, value, expected, kind) in [
+            ("A: b\r\n", 1, "b", "A: b\r\n", Kind::Other),
+            ("Date:  c \t\r\n", 4, "c", "Date: c\r\n", Kind::Date),
+            ("DATA:b\r\n", 4, "b", "DATA: b\r\n", Kind::Other),
+            ("a:\tb\r\n", 1, "b", "a: b\r\n", Kind::Other),
+            ("a:b \r\n", 1, "b", "a: b\r\n", Kind::Other),
+            ("Connection: \r\n", 10, "", "Connection: \r\n", Kind::Connection),
+            ("keep-alive:\r\n", 10, "", "keep-alive: \r\n", Kind::KeepAlive),
         ] {
-            let head = format!("HTTP/1.1 200 OK\r\n{given}\r\n");
-            let mut storage = [httparse::EMPTY_HEADER; 8];
-            let mut parsed = httparse::Response::new(&mut storage);
-            assert!(parsed.parse(head.as_bytes()).unwrap().is_complete());
-            check(&Fields::of_parsed(head.as_bytes(), parsed.headers), expected);
+            let mut fields = Fields::new();
+            assert_eq!(
+                fields.push_parsed(line.as_bytes(), name_bytes, value.as_bytes()),
+                kind,
+                "{line:?}"
+            );
+            check(&fields, expected);
+        }
+    }
+
+    #[test]
+    fn marks_read_back() {
+        for kind in [
+            Kind::Other,
+            Kind::Connection,
+            Kind::ContentLength,
+            Kind::Date,
+            Kind::KeepAlive,
+            Kind::TransferEncoding,
+        ] {
+            let (line_bytes, name_bytes) = (0x0102_0304, 0x0506);
+            let mark = Mark {
+                line_bytes,
+                name_bytes,
+                kind,
+            };
+            let read = Mark::read(mark.write());
+            assert_eq!(
+                (read.line_bytes, read.name_bytes, read.kind),
+                (line_bytes, name_bytes, kind)
+            );
         }
     }
 
@@ -327,6 +457,10 @@ mod tests {
             to.push_field(field, field.is("server").then_some(&renamed));
         }
         check(&to, "x-was-server: nginx\r\nx-a: 1\r\n");
-        assert_eq!(format!("{to:?}"), "Fields(29 bytes)", "values are not shown");
+        assert_eq!(
+            format!("{to:?}"),
+            "[Field(x-was-server), Field(x-a)]",
+            "values are not shown"
+        );
     }
 }

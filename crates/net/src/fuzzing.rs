@@ -69,7 +69,7 @@ pub fn fuzz_response_head(data: &[u8]) {
     check_end(data, rest);
     let mut again = Vec::new();
     encode::status_line(&mut again, head.version, head.status);
-    again.extend_from_slice(head.fields.as_bytes());
+    again.extend_from_slice(&head.fields.to_lines());
     encode::end_of_head(&mut again);
     if again.len() <= 2048 {
         let read = read_whole(&again, HeadReader::response)

@@ -37,9 +37,9 @@ impl AddressText {
         text
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        let written = self.bytes.get(..self.length).unwrap_or_default();
-        std::str::from_utf8(written).unwrap_or_default()
+    /// All of ASCII.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 
     fn push_octet(&mut self, octet: u8) {
@@ -77,7 +77,7 @@ mod tests {
             "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
         ] {
             let address: IpAddr = text.parse().unwrap();
-            assert_eq!(AddressText::new(address).as_str(), address.to_string());
+            assert_eq!(AddressText::new(address).as_bytes(), address.to_string().as_bytes());
         }
     }
 }

@@ -63,10 +63,10 @@ pub(crate) fn identify(record: &Record, fields: &mut Fields) {
     }
     // The gateway's ids are always values.
     let _ = match kind(record, None) {
-        ApiKind::Http => fields.set_text(&HTTP_REQUEST_ID, record.extended_id().as_str()),
+        ApiKind::Http => fields.set_text(&HTTP_REQUEST_ID, record.extended_id().as_bytes()),
         ApiKind::Rest => {
-            fields.set_text(&REQUEST_ID, record.id.as_str())
-                && fields.set_text(&API_GATEWAY_ID, record.extended_id().as_str())
+            fields.set_text(&REQUEST_ID, record.id.as_bytes())
+                && fields.set_text(&API_GATEWAY_ID, record.extended_id().as_bytes())
         }
     };
 }

@@ -48,7 +48,7 @@ pub struct Worker {
 pub(crate) struct WorkerShared {
     pub(crate) id: usize,
     /// The last second that was asked for, as logs write it. Only this worker's thread takes the lock.
-    clf_second: Mutex<(i64, Arc<str>)>,
+    clf_second: Mutex<(i64, String)>,
 }
 
 // === impl Gateway ===
@@ -81,7 +81,7 @@ impl Gateway {
             client: Client::new(ClientSettings::default()),
             shared: Arc::new(WorkerShared {
                 id,
-                clf_second: Mutex::new((i64::MIN, "".into())),
+                clf_second: Mutex::new((i64::MIN, String::new())),
             }),
         }
     }
@@ -223,11 +223,11 @@ fn rejection(fault: Fault) -> Rejection {
 
 impl WorkerShared {
     /// `$context.requestTime`, formatted once a second.
-    pub(crate) fn clf_time(&self, time: Timestamp) -> Arc<str> {
+    pub(crate) fn clf_time(&self, time: Timestamp, write: impl FnOnce(&str)) {
         let mut cached = self.clf_second.lock().unwrap_or_else(PoisonError::into_inner);
         if cached.0 != time.unix_seconds() {
-            *cached = (time.unix_seconds(), time.to_clf().into());
+            *cached = (time.unix_seconds(), time.to_clf());
         }
-        Arc::clone(&cached.1)
+        write(&cached.1);
     }
 }

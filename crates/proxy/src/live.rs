@@ -41,8 +41,6 @@ pub(crate) struct LiveStage {
     materials: Vec<Arc<Material>>,
     /// By route.
     pub(crate) plans: Vec<Plan>,
-    /// `User-Agent` for callers that send none.
-    pub(crate) user_agent: String,
     pub(crate) series: Vec<Arc<RouteSeries>>,
     /// Where requests count that no route answers.
     pub(crate) unrouted: Arc<RouteSeries>,
@@ -304,7 +302,6 @@ impl LiveStage {
             origins,
             materials,
             plans: stage.routes.iter().map(|route| Plan::of(route, stage)).collect(),
-            user_agent: format!("AmazonAPIGateway_{}", stage.api),
             series: stage.routes.iter().map(|route| series(&route.key)).collect(),
             unrouted: series("-"),
             log_buffers: log

@@ -161,8 +161,9 @@ impl Receipt for Box<Record> {
 // === impl ExtendedId ===
 
 impl ExtendedId {
-    pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+    /// All of ASCII.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -216,9 +217,9 @@ impl ContextValues for Record {
                         .map(|rejection| rejection.facts().response.as_str()),
                 );
             }
-            Variable::ExtendedRequestId => sink.text(self.extended_id().as_str()),
+            Variable::ExtendedRequestId => sink.token(self.extended_id().as_bytes()),
             Variable::HttpMethod => sink.text(self.method.as_str()),
-            Variable::IdentitySourceIp => sink.text(AddressText::new(self.source).as_str()),
+            Variable::IdentitySourceIp => sink.token(AddressText::new(self.source).as_bytes()),
             Variable::IdentityUserAgent => text(sink, self.kept.user_agent.as_deref()),
             Variable::IntegrationError => self.refusal_at(&[Step::Integrate], sink),
             Variable::IntegrationLatency => {
@@ -232,9 +233,9 @@ impl ContextValues for Record {
                 }
             }
             Variable::Path => text(sink, self.kept.path.as_deref()),
-            Variable::Protocol => sink.text(protocol(self.version)),
-            Variable::RequestId => sink.text(self.id.as_str()),
-            Variable::RequestTime => sink.text(&self.worker.clf_time(self.started)),
+            Variable::Protocol => sink.token(protocol(self.version).as_bytes()),
+            Variable::RequestId => sink.token(self.id.as_bytes()),
+            Variable::RequestTime => self.worker.clf_time(self.started, |text| sink.token(text.as_bytes())),
             Variable::RequestTimeEpoch => sink.number(u64::try_from(self.started.unix_millis()).unwrap_or(0)),
             Variable::ResourcePath => text(sink, self.route().map(|route| &*route.resource)),
             Variable::ResponseLatency => sink.number(millis(self.started_at.elapsed())),

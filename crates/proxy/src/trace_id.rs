@@ -58,6 +58,11 @@ impl TraceId {
         text
     }
 
+    /// All of ASCII.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
@@ -71,17 +76,12 @@ impl TraceId {
 /// The 32 digits of a request's id: those of a UUID without its hyphens.
 pub(crate) fn id_digits(id: RequestId) -> [u8; 32] {
     let mut digits = [b'0'; 32];
-    if let Some(text) = id.as_str().as_bytes().first_chunk::<36>() {
-        for (place, part) in [
-            (0..8, 0..8),
-            (8..12, 9..13),
-            (12..16, 14..18),
-            (16..20, 19..23),
-            (20..32, 24..36),
-        ] {
-            digits[place].copy_from_slice(&text[part]);
-        }
-    }
+    let text = id.as_bytes();
+    digits[..8].copy_from_slice(&text[..8]);
+    digits[8..12].copy_from_slice(&text[9..13]);
+    digits[12..16].copy_from_slice(&text[14..18]);
+    digits[16..20].copy_from_slice(&text[19..23]);
+    digits[20..].copy_from_slice(&text[24..]);
     digits
 }
 

@@ -40,16 +40,8 @@ pub fn field(output: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
 }
 
 /// One field line whose value is text. The caller has seen to it that it holds no control character.
-pub(crate) fn text_field(output: &mut Vec<u8>, name: &HeaderName, text: &str) {
-    raw_field(output, name.as_str(), text.as_bytes());
-}
-
-/// One field line whose value is a number.
-pub(crate) fn number_field(output: &mut Vec<u8>, name: &HeaderName, number: u64) {
-    output.extend_from_slice(name.as_str().as_bytes());
-    output.extend_from_slice(b": ");
-    decimal(output, number);
-    output.extend_from_slice(b"\r\n");
+pub(crate) fn text_field(output: &mut Vec<u8>, name: &HeaderName, text: &[u8]) {
+    raw_field(output, name.as_str(), text);
 }
 
 /// `content-length: 5` and its line break.
@@ -85,7 +77,7 @@ pub fn chunk_end(output: &mut Vec<u8>) {
 }
 
 /// One field line of parts that were checked.
-pub(crate) fn raw_field(output: &mut Vec<u8>, name: &str, value: &[u8]) {
+fn raw_field(output: &mut Vec<u8>, name: &str, value: &[u8]) {
     output.reserve(name.len() + value.len() + 4);
     output.extend_from_slice(name.as_bytes());
     output.extend_from_slice(b": ");
@@ -93,16 +85,21 @@ pub(crate) fn raw_field(output: &mut Vec<u8>, name: &str, value: &[u8]) {
     output.extend_from_slice(b"\r\n");
 }
 
-fn decimal(output: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0_u8; 20]; // u64::MAX has 20
-    let mut start = digits.len();
+fn decimal(output: &mut Vec<u8>, number: u64) {
+    let mut room = [0; 20];
+    output.extend_from_slice(digits(number, &mut room));
+}
+
+/// A number in decimal. The largest has 20 digits.
+pub(crate) fn digits(mut number: u64, room: &mut [u8; 20]) -> &[u8] {
+    let mut start = room.len();
     loop {
         start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
+        room[start] = b'0' + (number % 10) as u8;
         number /= 10;
         if number == 0 {
             break;
         }
     }
-    output.extend_from_slice(&digits[start..]);
+    &room[start..]
 }

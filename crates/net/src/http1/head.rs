@@ -1,11 +1,11 @@
 //! Reading the head of a message: its first line and its fields (RFC 9112 sections 2 to 5).
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::scan::{LeadingEmptyLine, Scan};
 use super::{request, response};
-use crate::fields::Fields;
+use crate::fields::{Fields, Kind};
 
 /// The field that says how long a connection may rest (RFC 2068 section 19.7.1.1).
 pub(crate) const KEEP_ALIVE: &str = "keep-alive";
@@ -157,62 +157,13 @@ impl HeadReader {
 // === impl Noted ===
 
 impl Noted {
-    /// What is noted of a response's fields.
-    pub(super) fn of(parsed: &[httparse::Header<'_>]) -> Self {
-        let mut noted = Self::default();
-        for field in parsed {
-            let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-            match field.name.len() {
-                10 if is(header::CONNECTION.as_str()) => noted.connection = true,
-                10 if is(KEEP_ALIVE) => noted.keep_alive = true,
-                14 if is(header::CONTENT_LENGTH.as_str()) => noted.content_length = true,
-                17 if is(header::TRANSFER_ENCODING.as_str()) => noted.transfer_encoding = true,
-                _ => {}
-            }
-        }
-        noted
-    }
-
-    fn note(&mut self, name: &HeaderName) {
-        match *name {
-            header::CONNECTION => self.connection = true,
-            header::CONTENT_LENGTH => self.content_length = true,
-            header::TRANSFER_ENCODING => self.transfer_encoding = true,
-            _ => self.keep_alive |= name == KEEP_ALIVE,
+    pub(super) fn note(&mut self, kind: Kind) {
+        match kind {
+            Kind::Connection => self.connection = true,
+            Kind::ContentLength => self.content_length = true,
+            Kind::KeepAlive => self.keep_alive = true,
+            Kind::TransferEncoding => self.transfer_encoding = true,
+            Kind::Date | Kind::Other => {}
         }
     }
-}
-
-// === what both kinds of head share ===
-
-/// What httparse found wrong, in our words.
-pub(super) fn head_fault(error: httparse::Error) -> HeadFault {
-    match error {
-        httparse::Error::HeaderName | httparse::Error::HeaderValue => HeadFault::FieldMalformed,
-        httparse::Error::TooManyHeaders => HeadFault::FieldsTooMany,
-        httparse::Error::Version => HeadFault::VersionUnsupported,
-        httparse::Error::NewLine | httparse::Error::Status | httparse::Error::Token => HeadFault::LineMalformed,
-    }
-}
-
-pub(super) fn version(minor: Option<u8>) -> Result<Version, HeadFault> {
-    match minor {
-        Some(0) => Ok(Version::HTTP_10),
-        Some(1) => Ok(Version::HTTP_11),
-        _ => Err(HeadFault::VersionUnsupported),
-    }
-}
-
-/// The fields as a map whose values are slices of `head`.
-pub(super) fn fields(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<(HeaderMap, Noted), HeadFault> {
-    let mut headers = HeaderMap::with_capacity(parsed.len());
-    let mut noted = Noted::default();
-    for field in parsed {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadFault::FieldMalformed)?;
-        let value =
-            HeaderValue::from_maybe_shared(head.slice_ref(field.value)).map_err(|_| HeadFault::FieldMalformed)?;
-        noted.note(&name);
-        headers.try_append(name, value).map_err(|_| HeadFault::FieldsTooMany)?;
-    }
-    Ok((headers, noted))
 }

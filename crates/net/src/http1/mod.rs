@@ -7,6 +7,7 @@ pub mod body;
 pub mod encode;
 pub mod framing;
 pub mod head;
+mod line;
 mod lookup;
 pub mod persistence;
 mod request;

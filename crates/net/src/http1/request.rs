@@ -1,27 +1,30 @@
 //! What a request's head must be beyond its grammar: target and `Host` (RFC 9112 section 3.2).
 
-use std::mem::MaybeUninit;
-
 use bytes::Bytes;
-use http::{HeaderMap, Method, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 
-use super::head::{FIELDS_MAX, HeadFault, RequestHead, fields, head_fault, version};
+use super::head::{HeadFault, Noted, RequestHead};
+use super::line::{Lines, split_head, token_bytes, version};
+use crate::fields::Kind;
+
+/// Room in a map of fields for those that most requests have.
+const FIELDS_USUAL: usize = 12;
 
 /// Parses a complete head.
 pub(super) fn parse(head: &Bytes) -> Result<RequestHead, HeadFault> {
-    let mut storage = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-    let mut parsed = httparse::Request::new(&mut []);
-    let status = parsed
-        .parse_with_uninit_headers(head, &mut storage)
-        .map_err(head_fault)?;
-    if status != httparse::Status::Complete(head.len()) {
-        return Err(HeadFault::LineMalformed); // httparse saw the head end elsewhere than we did
-    }
-    let version = version(parsed.version)?;
-    let method =
-        Method::from_bytes(parsed.method.unwrap_or_default().as_bytes()).map_err(|_| HeadFault::LineMalformed)?;
-    let uri = target(head, parsed.path.unwrap_or_default(), &method)?;
-    let (headers, noted) = fields(head, parsed.headers)?;
+    let (line, lines) = split_head(head)?;
+    let method_bytes = token_bytes(line);
+    let (Some(b' '), 1..) = (line.get(method_bytes), method_bytes) else {
+        return Err(HeadFault::LineMalformed);
+    };
+    let rest = &line[method_bytes + 1..];
+    let Some(target_bytes @ 1..) = memchr::memchr(b' ', rest) else {
+        return Err(HeadFault::LineMalformed);
+    };
+    let version = version(&rest[target_bytes + 1..])?;
+    let method = Method::from_bytes(&line[..method_bytes]).map_err(|_| HeadFault::LineMalformed)?;
+    let uri = target(head, &rest[..target_bytes], &method)?;
+    let (headers, noted) = fields(head, lines)?;
     check_host(&headers, version, &uri)?;
     Ok(RequestHead {
         method,
@@ -32,14 +35,32 @@ pub(super) fn parse(head: &Bytes) -> Result<RequestHead, HeadFault> {
     })
 }
 
+/// The fields as a map whose values are slices of `head`.
+fn fields(head: &Bytes, lines: Lines<'_>) -> Result<(HeaderMap, Noted), HeadFault> {
+    let mut headers = HeaderMap::with_capacity(FIELDS_USUAL);
+    let mut noted = Noted::default();
+    for field in lines {
+        let field = field?;
+        let name = &field.line[..field.name_bytes];
+        noted.note(Kind::of(name));
+        let name = HeaderName::from_bytes(name).map_err(|_| HeadFault::FieldMalformed)?;
+        let value =
+            HeaderValue::from_maybe_shared(head.slice_ref(field.value)).map_err(|_| HeadFault::FieldMalformed)?;
+        headers.try_append(name, value).map_err(|_| HeadFault::FieldsTooMany)?;
+    }
+    Ok((headers, noted))
+}
+
 /// The target in one of the forms of RFC 9112 section 3.2; authority form belongs to CONNECT, which a gateway does not serve.
-fn target(head: &Bytes, text: &str, method: &Method) -> Result<Uri, HeadFault> {
-    let is_clean = text.bytes().all(|byte| matches!(byte, 0x21..=0x7e) && byte != b'#');
+fn target(head: &Bytes, text: &[u8], method: &Method) -> Result<Uri, HeadFault> {
+    let is_clean = text.iter().fold(true, |so_far, byte| {
+        so_far & matches!(byte, 0x21..=0x7e) & (*byte != b'#')
+    });
     if !is_clean || *method == Method::CONNECT {
         return Err(HeadFault::TargetMalformed);
     }
-    let uri = Uri::from_maybe_shared(head.slice_ref(text.as_bytes())).map_err(|_| HeadFault::TargetMalformed)?;
-    let is_served = match text.as_bytes() {
+    let uri = Uri::from_maybe_shared(head.slice_ref(text)).map_err(|_| HeadFault::TargetMalformed)?;
+    let is_served = match text {
         [b'/', ..] => true,
         b"*" => *method == Method::OPTIONS,
         _ => matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some(),

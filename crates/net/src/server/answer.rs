@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::{StatusCode, Version, header};
+use http::{StatusCode, Version};
 use http_body::Body as _;
 
 use super::date;
@@ -16,8 +16,8 @@ use super::tunnel;
 use super::wire::{Continuation, Link, Shared, WriteFault, lock};
 use super::worker::Worker;
 use crate::body::Body;
-use crate::fields::{Field, Fields};
-use crate::http1::{KEEP_ALIVE, encode, persistence};
+use crate::fields::{Fields, Kind};
+use crate::http1::{encode, persistence};
 use crate::reply::Reply;
 
 /// An unread body of more than this ends the connection, and the answer says so.
@@ -175,39 +175,18 @@ fn plan(asked: Asked, status: StatusCode, fields: &Fields, body: &Body, is_kept:
     }
 }
 
-/// A field that is ours to write or to look at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Special {
-    /// `Connection`, `Keep-Alive`, `Transfer-Encoding`.
-    OfConnection,
-    Length,
-    Date,
-}
-
-fn special(field: &Field<'_>) -> Option<Special> {
-    let name = field.name();
-    let is = |known: &str, special| field.is(known).then_some(special);
-    match name.len() {
-        4 => is(header::DATE.as_str(), Special::Date),
-        10 => is(header::CONNECTION.as_str(), Special::OfConnection).or_else(|| is(KEEP_ALIVE, Special::OfConnection)),
-        14 => is(header::CONTENT_LENGTH.as_str(), Special::Length),
-        17 => is(header::TRANSFER_ENCODING.as_str(), Special::OfConnection),
-        _ => None,
-    }
-}
-
 fn head(output: &mut Vec<u8>, asked: Asked, status: StatusCode, fields: &Fields, plan: Plan) {
     encode::status_line(output, Version::HTTP_11, status);
     let mut is_dated = false;
     for field in fields.iter() {
-        let is_out = match special(&field) {
-            Some(Special::OfConnection) => false,
-            Some(Special::Length) => plan.is_length_given,
-            Some(Special::Date) => {
+        let is_out = match field.kind() {
+            Kind::Connection | Kind::KeepAlive | Kind::TransferEncoding => false,
+            Kind::ContentLength => plan.is_length_given,
+            Kind::Date => {
                 is_dated = true;
                 true
             }
-            None => true,
+            Kind::Other => true,
         };
         if is_out {
             output.extend_from_slice(field.line());
@@ -313,7 +292,7 @@ async fn upgrade<IO: Link, R: Receipt>(
     let mut outbox = Outbox::new();
     encode::status_line(outbox.text(), Version::HTTP_11, status);
     for field in fields.iter() {
-        if matches!(special(&field), None | Some(Special::Date)) {
+        if matches!(field.kind(), Kind::Date | Kind::Other) {
             outbox.text().extend_from_slice(field.line());
         }
     }

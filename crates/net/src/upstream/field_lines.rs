@@ -32,10 +32,10 @@ impl FieldLines {
     /// Adds a field whose value is text; `false`, and nothing is added, when it holds what a value must not (RFC 9110
     /// section 5.5): control characters other than the tab.
     #[must_use]
-    pub fn push_text(&mut self, name: &HeaderName, text: &str) -> bool {
-        let is_value = is_value(text.as_bytes());
+    pub fn push_text(&mut self, name: &HeaderName, text: impl AsRef<[u8]>) -> bool {
+        let is_value = is_value(text.as_ref());
         if is_value && !is_ours(name) {
-            encode::text_field(&mut self.0, name, text);
+            encode::text_field(&mut self.0, name, text.as_ref());
         }
         is_value
     }

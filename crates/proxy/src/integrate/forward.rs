@@ -10,23 +10,19 @@ use portcullis_template::mapping::Target;
 
 use super::{
     headers::{self, Fate, Replaced},
-    plan::{FieldsPlan, Plan},
+    plan::{FieldsPlan, OwnField, Plan},
     target::{Mapped, MappedValue},
 };
-use crate::{Rejection, address::AddressText, live::LiveStage, record::Record, trace_id, trace_id::TraceId};
+use crate::{Rejection, address::AddressText, record::Record, trace_id, trace_id::TraceId};
 
-static API_ID: HeaderName = HeaderName::from_static("x-amzn-apigateway-api-id");
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const JSON: &str = "application/json";
 /// Room for what the gateway adds.
 const OWN_BYTES: usize = 384;
 
 /// What the gateway's own fields are made of.
 pub(super) struct Facts<'r> {
     pub(super) stage: &'r Stage,
-    pub(super) live: &'r LiveStage,
     pub(super) record: &'r Record,
     pub(super) peer: &'r Peer,
     pub(super) has_body: bool,
@@ -134,17 +130,18 @@ impl Writer<'_> {
     }
 
     fn add_own(&mut self, headers: &HeaderMap, said: &Said<'_>, trace: &TraceId, facts: &Facts<'_>) {
-        self.own(&API_ID, &facts.stage.api);
+        let own = &self.plan.own;
+        self.constant(&own.api_id);
         if !said.agent {
-            self.own(&header::USER_AGENT, &facts.live.user_agent);
+            self.constant(&own.user_agent);
         }
         if !said.accept {
-            self.own(&header::ACCEPT, JSON);
+            self.constant(&own.accept);
         }
         if facts.has_body && !said.content_type {
-            self.own(&header::CONTENT_TYPE, JSON);
+            self.constant(&own.content_type);
         }
-        self.own(&trace_id::HEADER, trace.as_str());
+        self.own(&trace_id::HEADER, trace.as_bytes());
         match facts.stage.kind {
             ApiKind::Rest => self.forwarded_for(headers, said, facts.peer),
             ApiKind::Http => self.forwarded(facts.record),
@@ -155,20 +152,21 @@ impl Writer<'_> {
     fn forwarded_for(&mut self, headers: &HeaderMap, said: &Said<'_>, peer: &Peer) {
         let address = AddressText::new(peer.address);
         if said.forwarded_for {
-            let mut chain = String::with_capacity(64);
+            let mut chain = Vec::with_capacity(64);
             let given = headers.get_all(&FORWARDED_FOR);
             for value in given.iter().filter_map(|value| value.to_str().ok()) {
-                chain.push_str(value);
-                chain.push_str(", ");
+                chain.extend_from_slice(value.as_bytes());
+                chain.extend_from_slice(b", ");
             }
-            chain.push_str(address.as_str());
+            chain.extend_from_slice(address.as_bytes());
             self.own(&FORWARDED_FOR, &chain);
         } else {
-            self.own(&FORWARDED_FOR, address.as_str());
+            self.own(&FORWARDED_FOR, address.as_bytes());
         }
         let mut digits = [0; 5];
         self.own(&FORWARDED_PORT, decimal(peer.local.port(), &mut digits));
-        self.own(&FORWARDED_PROTO, if peer.secure { "https" } else { "http" });
+        let [secure, plain] = &self.plan.own.forwarded_proto;
+        self.constant(if peer.secure { secure } else { plain });
     }
 
     /// HTTP APIs write RFC 7239's field in the place of the three, behind the caller's own.
@@ -197,17 +195,25 @@ impl Writer<'_> {
         }
     }
 
+    /// A field of the gateway's that is the same for every request.
+    fn constant(&mut self, field: &OwnField) {
+        match field {
+            OwnField::Written(line) => self.lines.extend(line),
+            OwnField::Mapped(name, text) => self.own(name, text.as_bytes()),
+        }
+    }
+
     /// A field of the gateway's, left out when its text cannot be sent.
-    fn own(&mut self, name: &HeaderName, text: &str) {
+    fn own(&mut self, name: &HeaderName, text: &[u8]) {
         if !self.plan.mapped.contains(name) {
             let _ = self.lines.push_text(name, text);
-        } else if let (FieldsPlan::Mapped, Ok(value)) = (&self.plan.fields, HeaderValue::try_from(text)) {
+        } else if let (FieldsPlan::Mapped, Ok(value)) = (&self.plan.fields, HeaderValue::from_bytes(text)) {
             self.changed.insert(name.clone(), value);
         }
     }
 }
 
-fn decimal(number: u16, digits: &mut [u8; 5]) -> &str {
+fn decimal(number: u16, digits: &mut [u8; 5]) -> &[u8] {
     let mut rest = number;
     let mut at = digits.len();
     loop {
@@ -218,7 +224,7 @@ fn decimal(number: u16, digits: &mut [u8; 5]) -> &str {
             break;
         }
     }
-    std::str::from_utf8(&digits[at..]).unwrap_or_default()
+    &digits[at..]
 }
 
 #[cfg(test)]
@@ -242,8 +248,8 @@ mod tests {
         };
         writer.pass(&header::USER_AGENT, &HeaderValue::from_static("curl"));
         writer.pass(&header::ACCEPT, &HeaderValue::from_static("x"));
-        writer.own(&FORWARDED_PORT, "443");
-        writer.own(&API_ID, "not a value\n");
+        writer.own(&FORWARDED_PORT, b"443");
+        writer.own(&trace_id::HEADER, b"not a value\n");
         let lines = String::from_utf8(writer.lines.as_bytes().to_vec()).unwrap();
         assert_eq!(lines, expected_lines, "{mapped:?} {is_constant}");
         let changed: Vec<_> = writer.changed.iter().collect();
@@ -270,7 +276,7 @@ mod tests {
     #[test]
     fn ports() {
         for port in [0, 9, 80, 443, 8_080, 65_535] {
-            assert_eq!(decimal(port, &mut [0; 5]), port.to_string());
+            assert_eq!(decimal(port, &mut [0; 5]), port.to_string().as_bytes());
         }
     }
 }

@@ -59,7 +59,7 @@ const OWN_BYTES: usize = 192;
 
 /// What of an answer goes back: without what is between the origin and this gateway only, or renamed.
 pub(super) fn strip_response(came: &Fields) -> Fields {
-    let mut kept = Fields::with_capacity(came.as_bytes().len() + OWN_BYTES);
+    let mut kept = Fields::with_capacity(came.size() + OWN_BYTES);
     let mut options = Vec::new();
     for field in came.iter() {
         match going(&field) {

@@ -87,7 +87,6 @@ impl<'o> Outgoing<'o> {
         let target = target(proxy, plan, routed.parameters(), &mapped, received)?;
         let facts = forward::Facts {
             stage: self.asked.located.stage(),
-            live: self.live,
             record,
             peer,
             has_body: !body.is_empty(),

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use portcullis_core::RequestPath;
 use portcullis_model::snapshot::{HttpProxy, Integration, Route, Stage};
 use portcullis_net::upstream::FieldLines;
 use portcullis_template::mapping::{Action, Mapping, Source, Target};
+
+const API_ID: HeaderName = HeaderName::from_static("x-amzn-apigateway-api-id");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const JSON: &str = "application/json";
 
 /// How a route's mappings are carried out. Made once per stage and route.
 #[derive(Debug, Default)]
@@ -15,6 +19,28 @@ pub(crate) struct Plan {
     pub(super) mapped: Vec<HeaderName>,
     pub(super) fields: FieldsPlan,
     pub(super) path: PathPlan,
+    pub(super) own: OwnFields,
+}
+
+/// Fields of the gateway's own that no request changes.
+#[derive(Debug)]
+pub(super) struct OwnFields {
+    pub(super) api_id: OwnField,
+    /// For callers that send none, as the next two.
+    pub(super) user_agent: OwnField,
+    pub(super) accept: OwnField,
+    pub(super) content_type: OwnField,
+    /// With TLS and without.
+    pub(super) forwarded_proto: [OwnField; 2],
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) enum OwnField {
+    /// Written once for all requests.
+    Written(FieldLines),
+    /// A mapping decides.
+    Mapped(HeaderName, String),
 }
 
 /// Where mapped header fields come from.
@@ -55,6 +81,7 @@ impl Plan {
             }
         }
         Self {
+            own: OwnFields::new(&stage.api, &mapped),
             fields: constant_lines(proxy, &stage.variables).map_or(FieldsPlan::Mapped, FieldsPlan::Constant),
             path: behind(proxy).unwrap_or(PathPlan::Mapped),
             mapped,
@@ -64,6 +91,34 @@ impl Plan {
     /// Whether no mapping is left to be looked at when a request comes.
     pub(super) fn is_settled(&self) -> bool {
         matches!(self.fields, FieldsPlan::Constant(_)) && matches!(self.path, PathPlan::Behind { .. })
+    }
+}
+
+// === impl OwnFields ===
+
+impl OwnFields {
+    fn new(api: &str, mapped: &[HeaderName]) -> Self {
+        let field = |name: HeaderName, text: &str| {
+            let mut line = FieldLines::default();
+            if mapped.contains(&name) || !line.push_text(&name, text) {
+                OwnField::Mapped(name, text.to_owned())
+            } else {
+                OwnField::Written(line)
+            }
+        };
+        Self {
+            api_id: field(API_ID, api),
+            user_agent: field(header::USER_AGENT, &format!("AmazonAPIGateway_{api}")),
+            accept: field(header::ACCEPT, JSON),
+            content_type: field(header::CONTENT_TYPE, JSON),
+            forwarded_proto: ["https", "http"].map(|scheme| field(FORWARDED_PROTO, scheme)),
+        }
+    }
+}
+
+impl Default for OwnFields {
+    fn default() -> Self {
+        Self::new("", &[])
     }
 }
 
