@@ -108,11 +108,7 @@ impl Identity {
     /// `name` is its subject's common name. It is valid from a day ago, for clocks differ, and for `days` from today, both
     /// at midnight UTC.
     pub fn self_signed(name: &str, kind: KeyKind, now: Timestamp, days: u16) -> Result<(String, Secret), NotMade> {
-        let key = match kind {
-            KeyKind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
-            KeyKind::Rsa2048 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048),
-        }
-        .map_err(|_| NotMade)?;
+        let key = kind.generate()?;
         let mut params = CertificateParams::default();
         let mut subject = DistinguishedName::new();
         subject.push(DnType::CommonName, name);
@@ -143,6 +139,19 @@ impl Identity {
 
     pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
         self.key.clone_key()
+    }
+}
+
+// === impl KeyKind ===
+
+impl KeyKind {
+    /// A new key of this kind.
+    pub(crate) fn generate(self) -> Result<KeyPair, NotMade> {
+        let made = match self {
+            Self::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            Self::Rsa2048 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048),
+        };
+        made.map_err(|_| NotMade)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Listeners and their TLS, HTTP/1.1 on both sides, upstream pools and tunnels.
 
+pub mod acme;
 pub mod body;
 mod fields;
 pub mod fuzzing;
