@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, uri::PathAndQuery};
+use http::{Request, Response, uri::PathAndQuery};
 use http_body::Body as _;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 
@@ -89,16 +89,12 @@ async fn call(tls: Arc<OriginTls>, request: Request<BodyWrapper<Bytes>>) -> Resu
         .await?;
     let mut response = Response::new(());
     *response.status_mut() = answer.status;
-    *response.headers_mut() = fields(answer.headers);
+    *response.headers_mut() = answer.fields.to_map();
     let bytes = collect(answer.body).await?;
     Ok(BytesResponse {
         parts: response.into_parts().0,
         body: Box::new(bytes),
     })
-}
-
-fn fields(headers: HeaderMap) -> HeaderMap {
-    headers
 }
 
 /// A request's body is one piece or none.
