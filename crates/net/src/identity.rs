@@ -11,10 +11,12 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
 /// Certificates in a chain at most.
 pub const CHAIN_MAX: usize = 10;
+/// The subject of certificates that nobody issued.
+const PLACEHOLDER: &str = "placeholder until a certificate is issued";
 const DAY_S: i64 = 24 * 60 * 60;
 
 /// A certificate, the ones that certify it, and its private key.
@@ -22,6 +24,8 @@ pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     subject: String,
+    names: Vec<String>,
+    begins: Timestamp,
     expires: Timestamp,
 }
 
@@ -84,7 +88,9 @@ impl Identity {
         }
         let first = chain.first().ok_or(IdentityError::CertificateMissing)?;
         let (_, parsed) = X509Certificate::from_der(first).map_err(|_| IdentityError::CertificateMalformed)?;
-        let (subject, expires) = (parsed.subject().to_string(), parsed.validity().not_after.timestamp());
+        let time = |time: ASN1Time| Timestamp::from_unix_seconds(time.timestamp());
+        let (begins, expires) = (time(parsed.validity().not_before), time(parsed.validity().not_after));
+        let (subject, names) = (parsed.subject().to_string(), names(&parsed));
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| match is_encrypted(key) {
             true => IdentityError::KeyEncrypted,
             false => IdentityError::KeyMissing,
@@ -98,7 +104,9 @@ impl Identity {
             chain,
             key,
             subject,
-            expires: Timestamp::from_unix_seconds(expires),
+            names,
+            begins,
+            expires,
         })
     }
 
@@ -120,6 +128,36 @@ impl Identity {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.self_signed(&key).map_err(|_| NotMade)?;
         Ok((certificate.pem(), Secret::new(key.serialize_pem().into_bytes())))
+    }
+
+    /// A certificate for `names` that nobody trusts, to serve with until a real one is there; known again by
+    /// [`Self::is_placeholder`]. Gives the PEM of the certificate and that of the key (PKCS#8).
+    pub fn placeholder(names: &[String], kind: KeyKind, now: Timestamp) -> Result<(String, Secret), NotMade> {
+        let key = kind.generate()?;
+        let mut params = CertificateParams::new(names).map_err(|_| NotMade)?;
+        let mut subject = DistinguishedName::new();
+        subject.push(DnType::CommonName, PLACEHOLDER);
+        params.distinguished_name = subject;
+        let [from, to] = [-DAY_S, 365 * DAY_S].map(|seconds| ymd(now.plus_seconds(seconds)));
+        params.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
+        params.not_after = rcgen::date_time_ymd(to.0, to.1, to.2);
+        let certificate = params.self_signed(&key).map_err(|_| NotMade)?;
+        Ok((certificate.pem(), Secret::new(key.serialize_pem().into_bytes())))
+    }
+
+    /// Whether the first certificate is a [`Self::placeholder`].
+    pub fn is_placeholder(&self) -> bool {
+        self.subject == format!("CN={PLACEHOLDER}")
+    }
+
+    /// The names that the first certificate is for (subjectAltName), in lower case and in their order there.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// From when the first certificate is valid.
+    pub fn begins(&self) -> Timestamp {
+        self.begins
     }
 
     /// The subject of the first certificate, as text for people.
@@ -169,6 +207,17 @@ impl fmt::Debug for Identity {
 fn is_encrypted(key: &[u8]) -> bool {
     let text = String::from_utf8_lossy(key);
     text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(names)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let dns = names.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    });
+    dns.collect()
 }
 
 /// Year, month and day in UTC.

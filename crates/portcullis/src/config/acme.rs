@@ -53,7 +53,7 @@ pub(crate) struct AcmeCertificate {
     pub(crate) kind: KeyKind,
     /// Whether the key stays when it is renewed, so that pins stay true (default).
     pub(crate) keep_key: bool,
-    /// The command that sets and removes TXT records.
+    /// The command that sets and removes TXT records; empty when a person does.
     pub(crate) dns_hook: Vec<String>,
 }
 
@@ -144,10 +144,11 @@ fn read_certificate(section: &Section<'_>) -> Option<AcmeCertificate> {
     }
     let dns_hook: Vec<String> = hook.unwrap_or_default().into_iter().map(|word| word.value).collect();
     match (proof, dns_hook.is_empty()) {
-        (Proof::Dns01, true) => refuse(
+        (Proof::Dns01, true) => section.report.warn(
             &section.place,
-            "`dns-01` needs a TXT record to be set at each renewal".to_owned(),
-            "write `dns_hook = [\"/usr/local/bin/dns\"]`, which is called with `present` or `remove`, the record and its value",
+            "acme-by-hand",
+            "nobody sets the TXT record, so this certificate is not renewed by itself",
+            "write `dns_hook = [\"/usr/local/bin/dns\"]`, or run `portcullis acme obtain` before it ends, which prints the record",
         ),
         (Proof::Http01, false) => {
             refuse(&section.place, "`dns_hook` is for `dns-01`".to_owned(), "write `proof = \"dns-01\"`, or take it out");
