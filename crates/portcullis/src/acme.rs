@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portcullis_core::{Secret, Timestamp};
+use portcullis_core::{Clock, Secret, SystemClock, Timestamp};
 use portcullis_net::{
     acme::{AcmeAccount, AcmeError, Issued, Presenter},
     identity::{Identity, IdentityError, NotMade},
@@ -20,7 +20,11 @@ use portcullis_net::{
 };
 
 pub(crate) use self::presenters::{Challenges, Hook, OnScreen};
-use crate::config::{Acme, AcmeCertificate};
+use crate::{
+    config::{Acme, AcmeCertificate, Config},
+    failure::Failure,
+    report,
+};
 
 /// Where the account is kept in the data directory.
 const DIRECTORY: &str = "acme";
@@ -55,6 +59,17 @@ pub(crate) enum ObtainError {
     /// The system's cryptography.
     #[error("{0}")]
     NotMade(#[from] NotMade),
+}
+
+/// Has something for every listener to begin with, and says so.
+pub(crate) fn have_something(config: &Config) -> Result<(), Failure> {
+    let Some(acme) = &config.acme else { return Ok(()) };
+    for name in prepare(acme, SystemClock.now()).map_err(Failure::Acme)? {
+        report::note(&format!(
+            "a placeholder that no client trusts is served for {name} until its certificate is issued"
+        ));
+    }
+    Ok(())
 }
 
 /// Has something to serve with in the place of each certificate that is not there yet, and completes what was written half.

@@ -1,6 +1,7 @@
 //! The commands, one noun per file; here is what they have in common.
 
 mod alarms;
+mod acme;
 mod check;
 mod flush;
 mod origin_certificate;
@@ -37,6 +38,9 @@ enum Command {
     /// Say how the alarms of a running gateway stand.
     #[command(after_help = alarms::HELP)]
     Alarms(alarms::Alarms),
+    /// Obtain certificates from an ACME server by hand.
+    #[command(subcommand)]
+    Acme(acme::Command),
     /// Report everything that is wrong with API documents or a configuration.
     #[command(after_help = check::HELP)]
     Check(check::Check),
@@ -82,6 +86,7 @@ enum Exit {
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Alarms(args) => alarms::run(&args),
+        Command::Acme(command) => acme::run(&command),
         Command::Check(args) => check::run(&args),
         Command::Flush(args) => flush::run(&args),
         Command::OriginCertificate(command) => origin_certificate::run(&command),

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod alarm;
+mod acme;
 mod api;
 mod domain;
 mod endpoint;
@@ -33,6 +34,7 @@ use portcullis_openapi::document::Located;
 pub(crate) use self::{
     access_log::{AccessLog, Destination, Format},
     alarm::{Alarm, Notify},
+    acme::{Acme, AcmeCertificate},
     api::{ACCOUNT, Api, REGION, is_account, is_region},
     domain::Domain,
     endpoint::Endpoint,
@@ -68,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) apis: Vec<Api>,
     /// Host names of its own whose base paths lead to stages.
     pub(crate) domains: Vec<Domain>,
+    /// Certificates that are obtained and renewed by themselves.
+    pub(crate) acme: Option<Acme>,
     /// Where `/metrics`, `/livez` and `/readyz` are answered.
     pub(crate) metrics: Option<Located<SocketAddr>>,
     /// What of the metrics is watched.
@@ -126,6 +130,7 @@ fn read_root(root: &Section<'_>) -> Config {
     let api_tables = root.tables("apis", APIS_MAX);
     let apis: Vec<_> = api_tables.iter().filter_map(api::read).collect();
     let domains = domain::read(root, &apis);
+    let acme = acme::read(root);
     let metrics = root.table("metrics").and_then(|section| {
         let address = section.required("address", |key| section.address(key));
         section.finish();
@@ -152,6 +157,7 @@ fn read_root(root: &Section<'_>) -> Config {
         listeners,
         apis,
         domains,
+        acme,
         metrics,
         alarms,
     }

@@ -10,6 +10,7 @@ use portcullis_proxy::{LiveError, keys::FileError};
 use portcullis_telemetry::metrics::ReadingError;
 
 use crate::{
+    acme::ObtainError,
     data_dir::DataDirError,
     origin_certificates::CertificateError,
     service::{ReceiverError, bind_remedy},
@@ -21,6 +22,9 @@ pub(crate) enum Failure {
     /// Who is to be told of an alarm cannot be.
     #[error("the alarm `{0}`: {1}")]
     Alarm(String, #[source] ReceiverError),
+    /// A certificate could not be obtained or kept.
+    #[error("{0}")]
+    Acme(#[source] ObtainError),
     /// The file would have been overwritten.
     #[error("`{}` is already there and is never overwritten", .0.display())]
     AlreadyThere(PathBuf),
@@ -106,6 +110,7 @@ impl Failure {
             Self::Alarm(_, ReceiverError::Secret(error)) => secret_remedy(error),
             Self::Alarm(_, ReceiverError::Key(_)) => "take the secret that the receiver shows: `whsec_…`".to_owned(),
             Self::Alarm(_, ReceiverError::Unusable(_)) => "mend `webhook`".to_owned(),
+            Self::Acme(error) => acme_remedy(error).to_owned(),
             Self::AlreadyThere(_) => "remove it first, or choose another name".to_owned(),
             Self::Bind(address, error) => bind_remedy(*address, error),
             Self::DataDir(DataDirError::InUse(_)) => {
@@ -147,6 +152,15 @@ fn writable_remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "create its directory first",
         io::ErrorKind::PermissionDenied => "choose a directory that this user may write to",
         _ => "",
+    }
+}
+
+fn acme_remedy(error: &ObtainError) -> &'static str {
+    match error {
+        ObtainError::File(_, error) => writable_remedy(error),
+        ObtainError::Pair(..) => "remove both files to have another obtained",
+        ObtainError::Tls(_) => "mend `roots` of `[acme]`",
+        ObtainError::Acme(_) | ObtainError::NotMade(_) => "",
     }
 }
 

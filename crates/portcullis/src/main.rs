@@ -1,5 +1,6 @@
 //! The `portcullis` command: configuration, commands, and the place where all parts are put together.
 
+mod acme;
 mod command;
 mod config;
 mod control_socket;

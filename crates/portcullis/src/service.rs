@@ -7,6 +7,7 @@ mod descriptors;
 mod metrics;
 mod readings;
 mod reload;
+mod renewals;
 mod tls;
 
 use std::{
@@ -128,6 +129,7 @@ impl Service {
         reloader.has_tls(tls.clone(), server.local_addresses());
         let alarms = Watch::start(&config.alarms, &fixtures.metrics)?;
         reloader.also(&alarms);
+        reloader.renew(config, &fixtures)?;
         let metrics = match &config.metrics {
             Some(address) => {
                 let answers = (&fixtures.metrics, &ready, &alarms);

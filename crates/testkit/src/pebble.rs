@@ -45,8 +45,22 @@ impl Pebble {
         );
         let dns = free_udp();
         let mut names = Command::new("pebble-challtestsrv");
-        names.args(["-dns01", &dns.to_string(), "-http01", "", "-https01", "", "-tlsalpn01", ""]);
-        names.args(["-management", &names_management.address().to_string(), "-defaultIPv6", ""]);
+        names.args([
+            "-dns01",
+            &dns.to_string(),
+            "-http01",
+            "",
+            "-https01",
+            "",
+            "-tlsalpn01",
+            "",
+        ]);
+        names.args([
+            "-management",
+            &names_management.address().to_string(),
+            "-defaultIPv6",
+            "",
+        ]);
         let names = Child::start(names, INSTALL);
         names.wait_for_line(Stream::Stdout, 0, |line| line.contains("Starting management server"));
         let mut server = Command::new("pebble");

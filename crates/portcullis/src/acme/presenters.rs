@@ -102,7 +102,10 @@ impl Handler for Answers {
         let token = request.uri().path().strip_prefix(WELL_KNOWN).filter(|_| is_read);
         let reply = match token.and_then(|token| self.0.text(token)) {
             Some(text) => plain(StatusCode::OK, text),
-            None => plain(StatusCode::NOT_FOUND, "only ACME challenges are answered here\n".to_owned()),
+            None => plain(
+                StatusCode::NOT_FOUND,
+                "only ACME challenges are answered here\n".to_owned(),
+            ),
         };
         (reply, Uncounted)
     }
@@ -178,6 +181,9 @@ impl Presenter for OnScreen {
     }
 
     async fn withdraw(&self, challenge: &Challenge) {
-        report::note(&format!("the TXT record of `{}` can be removed now", challenge.subject()));
+        report::note(&format!(
+            "the TXT record of `{}` can be removed now",
+            challenge.subject()
+        ));
     }
 }

@@ -97,7 +97,11 @@ fn obtain(acme: &Acme, wanted: &AcmeCertificate, data_dir: &std::path::Path) -> 
             let challenges = Challenges::default();
             let address = acme.http_address.as_ref();
             let server = address
-                .map(|address| challenges.serve(address.value).map_err(|error| Failure::Bind(address.value, error)))
+                .map(|address| {
+                    challenges
+                        .serve(address.value)
+                        .map_err(|error| Failure::Bind(address.value, error))
+                })
                 .transpose()?;
             let outcome = runtime.block_on(acme::obtain(acme, wanted, data_dir, &challenges));
             drop(server);

@@ -11,7 +11,7 @@ use portcullis_proxy::{Fixtures, Live, LiveError, keys::FileError};
 
 use super::Exit;
 use crate::{
-    config::Config,
+    config::{CertificateFiles, Config},
     failure::Failure,
     load::{Loaded, Mounting, Source, look_at_secrets, open_tls},
     origin_certificates,
@@ -44,6 +44,7 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     let mut loaded = args.source.load(Mounting::Apart)?;
     let snapshot = loaded.compile(None);
     let secrets = secrets(&mut loaded);
+    leave_out_unissued(&mut loaded);
     open_tls(&loaded.config, SystemClock.now(), &mut loaded.findings);
     let routes = snapshot
         .as_ref()
@@ -141,6 +142,26 @@ fn forget_unmade(loaded: &Loaded, snapshot: &mut Snapshot) {
     let origins = snapshot.stages.iter_mut().flat_map(|stage| &mut stage.origins);
     for origin in origins.filter(|origin| unmade.contains(&origin.client_certificate)) {
         origin.client_certificate = None;
+    }
+}
+
+/// Certificates that an ACME server will issue are not missing before the gateway has started.
+fn leave_out_unissued(loaded: &mut Loaded) {
+    let Loaded { config, findings, .. } = loaded;
+    let Some(acme) = &config.acme else { return };
+    let unissued = |files: &CertificateFiles| {
+        let mut wanted = acme.certificates.iter();
+        !files.certificate.value.exists() && wanted.any(|wanted| wanted.certificate.value == files.certificate.value)
+    };
+    for tls in config.listeners.iter_mut().filter_map(|listener| listener.tls.as_mut()) {
+        for files in tls.certificates.extract_if(.., |files| unissued(files)) {
+            findings.warn(
+                files.place.clone(),
+                "certificate-not-issued",
+                format!("`{}` is not there yet", files.certificate.value.display()),
+                "the gateway has it issued once it runs, and serves a placeholder until then",
+            );
+        }
     }
 }
 

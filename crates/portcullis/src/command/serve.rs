@@ -4,6 +4,7 @@ use std::{net::SocketAddr, num::NonZeroUsize};
 
 use super::Exit;
 use crate::{
+    acme,
     failure::Failure,
     load::{Loaded, Mounting, Serving, Source},
     process_log::ProcessLog,
@@ -68,6 +69,7 @@ pub(super) fn run(args: &Serve) -> Result<Exit, Failure> {
 /// Loads and starts, or prints everything that is wrong with it. The same is loaded again when its files change.
 pub(super) fn start(load: Load) -> Result<Service, Failure> {
     let mut loaded = load()?;
+    acme::have_something(&loaded.config)?;
     let compiled = loaded.open(None);
     let files = loaded.files();
     let Loaded {

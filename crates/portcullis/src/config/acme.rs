@@ -74,7 +74,11 @@ pub(super) fn read(root: &Section<'_>) -> Option<Acme> {
     let refuse = |place, message: String, remedy: &str| section.report.error(place, "acme", message, remedy);
     if !directory.value.starts_with("https://") {
         let message = format!("`{}` is not the URL of an ACME server's directory", directory.value);
-        refuse(&directory.place, message, "write `https://…`: the protocol is spoken over TLS alone");
+        refuse(
+            &directory.place,
+            message,
+            "write `https://…`: the protocol is spoken over TLS alone",
+        );
     }
     if !agreed {
         let message = "certificates are issued to those who agree to the terms of the server".to_owned();
@@ -88,7 +92,9 @@ pub(super) fn read(root: &Section<'_>) -> Option<Acme> {
     }
     if section.is_absent_or_empty("certificates") {
         let remedy = "add `[[acme.certificates]]` with `names`, `certificate` and `key`";
-        section.report.missing(&section.place, "`acme` names no certificate", remedy);
+        section
+            .report
+            .missing(&section.place, "`acme` names no certificate", remedy);
     }
     let needs_http = certificates.iter().any(|found| found.proof == Proof::Http01);
     if needs_http && http_address.is_none() && !section.has("http_address") {
@@ -120,7 +126,11 @@ fn read_certificate(section: &Section<'_>) -> Option<AcmeCertificate> {
         None | Some(("http-01", _)) => Proof::Http01,
         Some(("dns-01", _)) => Proof::Dns01,
         Some((other, place)) => {
-            refuse(place, format!("`{other}` is no proof that can be given"), "write `http-01` or `dns-01`");
+            refuse(
+                place,
+                format!("`{other}` is no proof that can be given"),
+                "write `http-01` or `dns-01`",
+            );
             return None;
         }
     };
@@ -135,11 +145,19 @@ fn read_certificate(section: &Section<'_>) -> Option<AcmeCertificate> {
     };
     let names = names?;
     if names.is_empty() {
-        refuse(&section.place, "a certificate has one name at least".to_owned(), "write `names = [\"api.example.com\"]`");
+        refuse(
+            &section.place,
+            "a certificate has one name at least".to_owned(),
+            "write `names = [\"api.example.com\"]`",
+        );
     }
     for name in &names {
         if let Err(remedy) = check_name(&name.value, proof) {
-            refuse(&name.place, format!("no certificate can be had for `{}`", name.value), remedy);
+            refuse(
+                &name.place,
+                format!("no certificate can be had for `{}`", name.value),
+                remedy,
+            );
         }
     }
     let dns_hook: Vec<String> = hook.unwrap_or_default().into_iter().map(|word| word.value).collect();

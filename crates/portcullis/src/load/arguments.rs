@@ -152,6 +152,7 @@ impl Source {
             apis,
             domains: Vec::new(),
             alarms: Vec::new(),
+            acme: None,
             metrics: serving.metrics.map(|value| Located {
                 value,
                 place: whole("--metrics-listen"),

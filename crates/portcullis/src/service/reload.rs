@@ -14,9 +14,10 @@ use portcullis_model::snapshot::CertificateFiles;
 use portcullis_openapi::document::Located;
 use portcullis_proxy::{Fixtures, Gateway, Live};
 
-use super::{alarms::Watch, certificates::Certificates, tls::Tls};
+use super::{alarms::Watch, certificates::Certificates, renewals::Renewals, tls::Tls};
 use crate::{
-    config::{Config, is_same_listener},
+    acme,
+    config::{Acme, Config, is_same_listener},
     failure::Failure,
     load::{Compiled, Loaded},
     origin_certificates,
@@ -38,6 +39,7 @@ pub(crate) struct Reloader {
     changing: Option<Stamps>,
     certificates: Certificates,
     alarms: Option<Arc<Watch>>,
+    renewals: Option<Renewals>,
 }
 
 /// Files by name, with what tells a change.
@@ -56,6 +58,7 @@ impl Reloader {
             changing: None,
             certificates: Certificates::default(),
             alarms: None,
+            renewals: None,
         }
     }
 
@@ -101,6 +104,19 @@ impl Reloader {
         self.certificates.tend();
     }
 
+    /// Has certificates obtained and renewed from now on as a configuration says.
+    pub(super) fn renew(&mut self, config: &Config, fixtures: &Fixtures) -> Result<(), Failure> {
+        if let (None, Some(data_dir), true) = (&self.renewals, &config.data_dir, config.acme.is_some()) {
+            let renewals = Renewals::start(data_dir.value.clone()).map_err(Failure::Start)?;
+            renewals.register(&fixtures.metrics).map_err(Failure::Readings)?;
+            self.renewals = Some(renewals);
+        }
+        match &mut self.renewals {
+            Some(renewals) => renewals.configure(config.acme.as_ref()),
+            None => Ok(()),
+        }
+    }
+
     /// Loads everything again and puts it in force, or says why not.
     pub(crate) fn reload(&mut self, gateway: &Gateway, fixtures: &Fixtures) {
         self.changing = None;
@@ -115,6 +131,7 @@ impl Reloader {
 
     fn replace(&mut self, gateway: &Gateway, fixtures: &Fixtures) -> Result<usize, Failure> {
         let mut loaded = (self.load)()?;
+        acme::have_something(&loaded.config)?;
         let previous = gateway.live();
         let compiled = loaded.open(Some(previous.snapshot()));
         let files = loaded.files();
@@ -141,6 +158,7 @@ impl Reloader {
             alarms.replace(&config.alarms)?;
         }
         gateway.publish(Arc::clone(&live));
+        self.renew(&config, fixtures)?;
         if let Err(error) = self.tls.0.register(&self.tls.1, fixtures) {
             report::note(&format!(
                 "warning: not every certificate's end is told by the metrics: {error}"
@@ -159,17 +177,24 @@ fn same_process(one: &Config, other: &Config) -> bool {
         listeners,
         apis: _,
         domains: _,
+        acme,
         metrics,
         alarms: _,
     } = one;
     value(data_dir) == value(&other.data_dir)
         && *workers == other.workers
+        && challenges(acme) == challenges(&other.acme)
         && value(metrics) == value(&other.metrics)
         && listeners.len() == other.listeners.len()
         && listeners
             .iter()
             .zip(&other.listeners)
             .all(|(one, other)| is_same_listener(one, other))
+}
+
+/// Where challenges are answered.
+fn challenges(acme: &Option<Acme>) -> Option<&SocketAddr> {
+    value(&acme.as_ref()?.http_address)
 }
 
 fn value<T>(located: &Option<Located<T>>) -> Option<&T> {

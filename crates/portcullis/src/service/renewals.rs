@@ -113,7 +113,9 @@ impl Renewals {
 impl Worker {
     /// Obtains what is due, and gives how long to wait then.
     fn look(&mut self) -> Duration {
-        let Some(acme) = self.acme.clone() else { return LOOK_EVERY };
+        let Some(acme) = self.acme.clone() else {
+            return LOOK_EVERY;
+        };
         for wanted in &acme.certificates {
             let file = &wanted.certificate.value;
             let now = Instant::now();
@@ -125,12 +127,16 @@ impl Worker {
                 Ok(false) => {}
                 Ok(true) => {
                     self.waiting.remove(file);
-                    report::note(&format!("a certificate for {name} was issued and is in `{}`", file.display()));
+                    report::note(&format!(
+                        "a certificate for {name} was issued and is in `{}`",
+                        file.display()
+                    ));
                 }
                 Err(error) => {
                     self.failed.fetch_add(1, Ordering::Relaxed);
                     let wait = self.waiting.get(file).map_or(RETRY_FIRST, |(_, wait)| *wait);
-                    self.waiting.insert(file.clone(), (now + wait, (wait * 2).min(RETRY_LAST)));
+                    self.waiting
+                        .insert(file.clone(), (now + wait, (wait * 2).min(RETRY_LAST)));
                     let wait = wait.as_secs() / 60;
                     report::note(&format!(
                         "error: no certificate for {name}: {error}\n    it is tried again in {wait} min; what is there is served until then"
@@ -139,7 +145,11 @@ impl Worker {
             }
         }
         let now = Instant::now();
-        let next = self.waiting.values().map(|(until, _)| until.saturating_duration_since(now)).min();
+        let next = self
+            .waiting
+            .values()
+            .map(|(until, _)| until.saturating_duration_since(now))
+            .min();
         next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
     }
 
@@ -156,7 +166,10 @@ impl Worker {
             return Ok(false);
         }
         let failed = |error| ObtainError::File(self.data_dir.clone(), error);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
         runtime.block_on(async {
             match wanted.proof {
                 Proof::Http01 => acme::obtain(acme, wanted, &self.data_dir, &self.challenges).await,
