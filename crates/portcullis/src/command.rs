@@ -1,7 +1,7 @@
 //! The commands, one noun per file; here is what they have in common.
 
-mod alarms;
 mod acme;
+mod alarms;
 mod check;
 mod flush;
 mod origin_certificate;

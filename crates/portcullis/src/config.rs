@@ -4,8 +4,8 @@
 //! template or an origin makes sense is said by those who use them, against the places kept here.
 
 mod access_log;
-mod alarm;
 mod acme;
+mod alarm;
 mod api;
 mod domain;
 mod endpoint;
@@ -33,8 +33,8 @@ use portcullis_openapi::document::Located;
 
 pub(crate) use self::{
     access_log::{AccessLog, Destination, Format},
-    alarm::{Alarm, Notify},
     acme::{Acme, AcmeCertificate},
+    alarm::{Alarm, Notify},
     api::{ACCOUNT, Api, REGION, is_account, is_region},
     domain::Domain,
     endpoint::Endpoint,
