@@ -8,6 +8,18 @@ use rand::Rng;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId([u8; 36]);
 
+/// The two digits of each byte: ids are written for every request.
+static HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    table
+};
+
 // === impl RequestId ===
 
 impl RequestId {
@@ -18,7 +30,6 @@ impl RequestId {
 
     /// From 128 bits, of which six are overwritten by version and variant.
     pub fn from_bits(high: u64, low: u64) -> Self {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         let high = (high & !0xf000) | 0x4000; // version 4
         let low = (low & !(0b11 << 62)) | (0b10 << 62); // variant of RFC 9562
         let mut bytes = [0_u8; 16];
@@ -30,8 +41,7 @@ impl RequestId {
             if matches!(index, 4 | 6 | 8 | 10) {
                 at += 1;
             }
-            text[at] = HEX[usize::from(byte >> 4)];
-            text[at + 1] = HEX[usize::from(byte & 15)];
+            [text[at], text[at + 1]] = HEX[usize::from(byte)];
             at += 2;
         }
         Self(text)

@@ -287,12 +287,13 @@ impl fmt::Debug for Field<'_> {
 // === impl Mark ===
 
 impl Mark {
+    #[inline]
     fn read(bytes: [u8; MARK_BYTES]) -> Self {
-        let [a, b, c, d, e, f, kind, _] = bytes;
+        let mark = u64::from_le_bytes(bytes); // one load
         Self {
-            line_bytes: u32::from_le_bytes([a, b, c, d]),
-            name_bytes: u16::from_le_bytes([e, f]),
-            kind: match kind {
+            line_bytes: mark as u32,
+            name_bytes: (mark >> 32) as u16,
+            kind: match (mark >> 48) as u8 {
                 1 => Kind::Connection,
                 2 => Kind::ContentLength,
                 3 => Kind::Date,

@@ -83,6 +83,13 @@ pub fn fuzz_response_head(data: &[u8]) {
             "written again it reads differently"
         );
     }
+    for method in [Method::GET, Method::HEAD] {
+        assert_eq!(
+            framing::of_response(&method, &head).map(|(framing, _)| framing),
+            framing::response(&method, head.status, head.version, &head.fields),
+            "what was noted of the fields says another framing than they do"
+        );
+    }
     if let Ok(ResponseFraming::Chunked | ResponseFraming::Length(_)) =
         framing::response(&Method::GET, head.status, head.version, &head.fields)
     {

@@ -3,24 +3,27 @@
 //! A token that was verified before is found in a bounded cache by its whole text. What is cached is the *policy* made
 //! from it, never a verdict: times, bindings, the deny list and the policy itself are looked at anew on every request.
 
+mod remembered;
 mod token;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use http::HeaderMap;
-use moka::sync::Cache;
 use portcullis_core::Timestamp;
 use portcullis_jose::{Claims, bindings};
 use portcullis_model::snapshot::{Authorizer, BindingTarget, ClaimBinding, Grants};
 use portcullis_policy::Policy;
 
+use self::remembered::Remembered;
 use crate::{
     Rejection,
     keys::{DenyList, KeyRing},
 };
 
 /// Tokens that one authoriser remembers at most.
-const TOKENS_MAX: u64 = 10_000;
+const TOKENS_MAX: usize = 10_000;
+/// Bytes of the tokens that one authoriser remembers at most.
+const TOKENS_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Evidence of who is calling.
 #[derive(Clone, Debug)]
@@ -55,7 +58,7 @@ pub struct Verified {
 pub struct AuthorizerState {
     keys: Arc<KeyRing>,
     deny_list: Option<Arc<DenyList>>,
-    cache: Option<Cache<Box<str>, Arc<Verified>>>,
+    cache: Option<Remembered<Verified>>,
 }
 
 /// What of a request an authoriser looks at.
@@ -77,11 +80,11 @@ pub(crate) async fn authenticate(
         return Ok(Caller(Standing::Anonymous));
     };
     let text = token::find(authorizer, credentials)?;
-    let verified = match state.cached(text).await {
+    let verified = match state.cached(text, credentials.now).await {
         Some(verified) => verified,
         None => {
             let verified = Arc::new(token::verify(authorizer, state, text, credentials.now, api_arn).await?);
-            state.remember(text, &verified);
+            state.remember(text, &verified, credentials.now);
             verified
         }
     };
@@ -141,10 +144,7 @@ fn bindings_hold(bound: &[ClaimBinding], verified: &Verified, credentials: Crede
 impl AuthorizerState {
     /// The state of an authoriser whose keys and deny list were opened.
     pub fn new(keys: Arc<KeyRing>, deny_list: Option<Arc<DenyList>>, result_ttl_s: u32) -> Self {
-        let cache = (result_ttl_s > 0).then(|| {
-            let ttl = Duration::from_secs(result_ttl_s.into());
-            Cache::builder().max_capacity(TOKENS_MAX).time_to_live(ttl).build()
-        });
+        let cache = (result_ttl_s > 0).then(|| Remembered::new(TOKENS_MAX, TOKENS_BYTES_MAX, result_ttl_s));
         Self { keys, deny_list, cache }
     }
 
@@ -156,35 +156,32 @@ impl AuthorizerState {
     /// Forgets every token.
     pub fn flush(&self) {
         if let Some(cache) = &self.cache {
-            cache.invalidate_all();
+            cache.clear();
         }
     }
 
     /// Forgets one token.
     pub fn forget(&self, token: &str) {
         if let Some(cache) = &self.cache {
-            cache.invalidate(token);
+            cache.forget(token);
         }
     }
 
-    /// Tokens remembered now. Finishes what the cache put off, so it is for those who look seldom.
+    /// Tokens remembered now. Looks at every place, so it is for those who look seldom.
     pub fn remembered(&self) -> u64 {
-        self.cache.as_ref().map_or(0, |cache| {
-            cache.run_pending_tasks();
-            cache.entry_count()
-        })
+        self.cache.as_ref().map_or(0, Remembered::count)
     }
 
     /// A token verified before under the keys that are in force now.
-    async fn cached(&self, token: &str) -> Option<Arc<Verified>> {
-        let verified = self.cache.as_ref()?.get(token)?;
+    async fn cached(&self, token: &str, now: Timestamp) -> Option<Arc<Verified>> {
+        let verified = self.cache.as_ref()?.get(token, now)?;
         let epoch = self.keys.keys().await.ok()?.epoch;
         (verified.epoch == epoch).then_some(verified)
     }
 
-    fn remember(&self, token: &str, verified: &Arc<Verified>) {
+    fn remember(&self, token: &str, verified: &Arc<Verified>, now: Timestamp) {
         if let Some(cache) = &self.cache {
-            cache.insert(token.into(), Arc::clone(verified));
+            cache.put(token, Arc::clone(verified), now);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode, Version, header};
 
-use super::head::{RequestHead, ResponseHead};
+use super::head::{Noticed, RequestHead, ResponseHead};
 use super::lookup::Lookup;
 
 /// How a request's body is framed.
@@ -80,10 +80,10 @@ pub fn content_length(headers: &impl Lookup) -> Result<Option<u64>, FramingFault
 
 /// As [`request`], of a head that was parsed here.
 pub(crate) fn of_request(head: &RequestHead) -> Result<RequestFraming, FramingFault> {
-    if head.noted.content_length || head.noted.transfer_encoding {
-        request(head.version, &head.headers)
-    } else {
+    if head.noted.content_length == Noticed::None && !head.noted.transfer_encoding {
         Ok(RequestFraming::None)
+    } else {
+        request(head.version, &head.headers)
     }
 }
 
@@ -94,8 +94,9 @@ pub(crate) fn of_response(
 ) -> Result<(ResponseFraming, Option<u64>), FramingFault> {
     let announced = match (head.noted.transfer_encoding, head.noted.content_length) {
         (true, _) => announced(head.version, &head.fields)?,
-        (false, true) => content_length(&head.fields)?.map_or(Announced::Nothing, Announced::Length),
-        (false, false) => Announced::Nothing,
+        (false, Noticed::None) => Announced::Nothing,
+        (false, Noticed::One(length)) => Announced::Length(length?),
+        (false, Noticed::Repeated) => return Err(FramingFault::LengthRepeated),
     };
     let length = match announced {
         Announced::Length(bytes) => Some(bytes),
@@ -144,7 +145,7 @@ fn announced(version: Version, headers: &impl Lookup) -> Result<Announced, Frami
 }
 
 /// Digits and nothing else: `str::parse` would take `+5`.
-fn decimal(digits: &[u8]) -> Result<u64, FramingFault> {
+pub(super) fn decimal(digits: &[u8]) -> Result<u64, FramingFault> {
     let add = |number: u64, byte: &u8| {
         let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
         number.checked_mul(10)?.checked_add(digit.into())

@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
+use super::framing::{self, FramingFault};
 use super::scan::{LeadingEmptyLine, Scan};
 use super::{request, response};
 use crate::fields::{Fields, Kind};
@@ -62,9 +63,18 @@ pub struct ResponseHead {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Noted {
     pub(crate) connection: bool,
-    pub(crate) content_length: bool,
+    pub(crate) content_length: Noticed,
     pub(crate) keep_alive: bool,
     pub(crate) transfer_encoding: bool,
+}
+
+/// The `Content-Length` of a head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Noticed {
+    #[default]
+    None,
+    One(Result<u64, FramingFault>),
+    Repeated,
 }
 
 /// Why a head is refused.
@@ -157,10 +167,15 @@ impl HeadReader {
 // === impl Noted ===
 
 impl Noted {
-    pub(super) fn note(&mut self, kind: Kind) {
+    pub(super) fn note(&mut self, kind: Kind, value: &[u8]) {
         match kind {
             Kind::Connection => self.connection = true,
-            Kind::ContentLength => self.content_length = true,
+            Kind::ContentLength => {
+                self.content_length = match self.content_length {
+                    Noticed::None => Noticed::One(framing::decimal(value)),
+                    Noticed::One(_) | Noticed::Repeated => Noticed::Repeated,
+                }
+            }
             Kind::KeepAlive => self.keep_alive = true,
             Kind::TransferEncoding => self.transfer_encoding = true,
             Kind::Date | Kind::Other => {}

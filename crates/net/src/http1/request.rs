@@ -42,7 +42,7 @@ fn fields(head: &Bytes, lines: Lines<'_>) -> Result<(HeaderMap, Noted), HeadFaul
     for field in lines {
         let field = field?;
         let name = &field.line[..field.name_bytes];
-        noted.note(Kind::of(name));
+        noted.note(Kind::of(name), field.value);
         let name = HeaderName::from_bytes(name).map_err(|_| HeadFault::FieldMalformed)?;
         let value =
             HeaderValue::from_maybe_shared(head.slice_ref(field.value)).map_err(|_| HeadFault::FieldMalformed)?;

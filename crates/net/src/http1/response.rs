@@ -17,7 +17,8 @@ pub(super) fn parse(head: &[u8]) -> Result<ResponseHead, HeadFault> {
     let mut noted = Noted::default();
     for field in lines {
         let field = field?;
-        noted.note(fields.push_parsed(field.line, field.name_bytes, field.value));
+        let kind = fields.push_parsed(field.line, field.name_bytes, field.value);
+        noted.note(kind, field.value);
     }
     Ok(ResponseHead {
         status,
