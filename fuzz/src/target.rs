@@ -6,6 +6,7 @@ use portcullis_jose::fuzzing as jose;
 use portcullis_net::{fuzzing as net, listener::proxy_header};
 use portcullis_openapi::fuzzing as openapi;
 use portcullis_policy::fuzzing as policy;
+use portcullis_telemetry::trace::fuzz_trace_context;
 use portcullis_template::fuzzing as template;
 
 use crate::path::fuzz_path;
@@ -36,6 +37,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("crates/net/fuzz-corpus", "response_head", net::fuzz_response_head),
     Target::new("crates/openapi/fuzz-corpus", "document", openapi::fuzz_document),
     Target::new("crates/policy/fuzz-corpus", "policy", policy::fuzz_policy),
+    Target::new("crates/telemetry/fuzz-corpus", "trace_context", fuzz_trace_context),
     Target::new(
         "crates/template/tests/seeds",
         "gateway_template",

@@ -12,6 +12,7 @@ mod endpoint;
 mod listener;
 mod methods;
 mod origin_certificate;
+mod otlp;
 mod report;
 mod section;
 mod stage;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     listener::{Listener, is_same as is_same_listener},
     methods::MethodSettings,
     origin_certificate::OriginCertificate,
+    otlp::Otlp,
     stage::{Stage, Throttle, check_mount, check_stage_name, check_variable},
     tls::{CertificateFiles, ListenerTls},
 };
@@ -76,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) metrics: Option<Located<SocketAddr>>,
     /// What of the metrics is watched.
     pub(crate) alarms: Vec<Alarm>,
+    /// Where traces and metrics are sent.
+    pub(crate) otlp: Option<Otlp>,
 }
 
 /// Reads a configuration's text; paths in it become relative to `directory`, where its file stands.
@@ -137,6 +141,7 @@ fn read_root(root: &Section<'_>) -> Config {
         address
     });
     let alarms = alarm::read_all(root);
+    let otlp = otlp::read(root);
     root.finish();
     if root.is_absent_or_empty("listeners") {
         let remedy = "add `[[listeners]]` with `address = \"127.0.0.1:8080\"`";
@@ -160,6 +165,7 @@ fn read_root(root: &Section<'_>) -> Config {
         acme,
         metrics,
         alarms,
+        otlp,
     }
 }
 

@@ -13,12 +13,15 @@ use crate::{
     acme::ObtainError,
     data_dir::DataDirError,
     origin_certificates::CertificateError,
-    service::{ReceiverError, bind_remedy},
+    service::{OtlpError, ReceiverError, bind_remedy},
 };
 
 /// A command that came to nothing: exit status 2. A negative answer is no failure.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// Telemetry cannot be sent.
+    #[error("telemetry.otlp: {0}")]
+    Otlp(#[source] OtlpError),
     /// Who is to be told of an alarm cannot be.
     #[error("the alarm `{0}`: {1}")]
     Alarm(String, #[source] ReceiverError),
@@ -107,6 +110,9 @@ impl Failure {
     /// What to do about it; empty when the message says all there is.
     pub(crate) fn remedy(&self) -> String {
         match self {
+            Self::Otlp(OtlpError::Secret(_, error)) => secret_remedy(error),
+            Self::Otlp(OtlpError::Header(_)) => "is it the right file? a value is one line of plain text".to_owned(),
+            Self::Otlp(OtlpError::Unusable(_)) => "mend `endpoint` and `roots`".to_owned(),
             Self::Alarm(_, ReceiverError::Secret(error)) => secret_remedy(error),
             Self::Alarm(_, ReceiverError::Key(_)) => "take the secret that the receiver shows: `whsec_…`".to_owned(),
             Self::Alarm(_, ReceiverError::Unusable(_)) => "mend `webhook`".to_owned(),

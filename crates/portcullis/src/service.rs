@@ -5,6 +5,7 @@ mod bind;
 mod certificates;
 mod descriptors;
 mod metrics;
+mod otlp;
 mod readings;
 mod reload;
 mod renewals;
@@ -23,6 +24,7 @@ use std::{
 pub(crate) use self::{
     alarms::{ReceiverError, Watch, statuses as alarm_statuses},
     bind::remedy as bind_remedy,
+    otlp::OtlpError,
     reload::{Load, Reloader},
 };
 use portcullis_core::SystemClock;
@@ -52,6 +54,7 @@ pub(crate) struct Service {
     fixtures: Arc<Fixtures>,
     gateway: Arc<Gateway>,
     tls: Tls,
+    exporter: Option<otlp::Exporter>,
     reloader: Reloader,
     signals: Signals,
     _data_dir: Option<DataDir>,
@@ -90,7 +93,9 @@ impl Service {
         bind::probe(config)?;
         let signals = Signals::catch().map_err(Failure::Start)?;
         let workers = workers(config);
-        let fixtures = Arc::new(Fixtures::new(workers).map_err(Failure::Start)?);
+        let mut fixtures = Fixtures::new(workers).map_err(Failure::Start)?;
+        fixtures.tracer = otlp::tracer(config.otlp.as_ref());
+        let fixtures = Arc::new(fixtures);
         reloader.keep_certificates(config, &fixtures)?;
         let live = Live::open(compiled.snapshot, &fixtures, None).map_err(Failure::Live)?;
         let trusted = config
@@ -130,6 +135,11 @@ impl Service {
         let alarms = Watch::start(&config.alarms, &fixtures.metrics)?;
         reloader.also(&alarms);
         reloader.renew(config, &fixtures)?;
+        let exporter = config.otlp.as_ref().map(|otlp| {
+            let tracer = fixtures.tracer.clone();
+            otlp::Exporter::start(otlp, &fixtures.metrics, tracer)
+        });
+        let exporter = exporter.transpose()?;
         let metrics = match &config.metrics {
             Some(address) => {
                 let answers = (&fixtures.metrics, &ready, &alarms);
@@ -152,6 +162,7 @@ impl Service {
             fixtures,
             gateway,
             tls,
+            exporter,
             reloader,
             signals,
             _data_dir: data_dir,
@@ -183,6 +194,7 @@ impl Service {
             metrics,
             signals,
             fixtures,
+            exporter,
             ..
         } = self;
         let end = signals.drain(server);
@@ -190,6 +202,9 @@ impl Service {
         let are_written = logs.iter().all(|log| log.close(LOG_WAIT));
         if !are_written {
             report::note("warning: the end of the access log could not be written");
+        }
+        if let Some(exporter) = exporter {
+            exporter.close(LOG_WAIT);
         }
         drop(metrics); // last, so that it could be asked all the while
         end

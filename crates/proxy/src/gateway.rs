@@ -23,6 +23,7 @@ use crate::{
     live::Live,
     pipeline,
     record::{Kept, Record},
+    trace::Trace,
 };
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -111,6 +112,9 @@ impl Worker {
             let forwarded_for = request.headers().get_all(&FORWARDED_FOR);
             record.source = trusted.client_address(peer.address, forwarded_for.iter());
         }
+        if let Some(tracer) = &record.live.tracer {
+            record.trace = Some(Trace::begin(tracer, &record, request.uri(), request.headers()));
+        }
         let customized = self.quoted_headers(&record, &request);
         let (parts, body) = request.into_parts();
         let uri = parts.uri;
@@ -169,6 +173,7 @@ impl Worker {
             caller: None,
             integration: None,
             rejection: None,
+            trace: None,
             queued: None,
             status: 0,
         })

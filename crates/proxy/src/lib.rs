@@ -22,6 +22,7 @@ mod record;
 mod rejection;
 mod step;
 mod throttle;
+mod trace;
 mod trace_id;
 
 pub use authenticate::{AuthorizerState, Caller, Verified};

@@ -8,6 +8,7 @@ use portcullis_model::{
 };
 use portcullis_net::upstream::Origin;
 use portcullis_telemetry::{
+    Tracer,
     access_log::{AccessLog, Destination, LogBuffer},
     metrics::{Metrics, RouteKey, RouteSeries},
 };
@@ -29,6 +30,8 @@ pub struct Live {
     pub(crate) quotes_requests: bool,
     /// Where requests count that no stage answers.
     pub(crate) nowhere: Arc<RouteSeries>,
+    /// Who keeps traces; `None` where nothing is traced.
+    pub(crate) tracer: Option<Arc<Tracer>>,
 }
 
 /// What one stage's requests need.
@@ -65,6 +68,8 @@ pub struct Fixtures {
     pub metrics: Arc<Metrics>,
     /// Watches key files and deny lists.
     pub watch: Watch,
+    /// Who keeps traces; `None` where nothing is traced.
+    pub tracer: Option<Arc<Tracer>>,
     workers: usize,
     logs: std::sync::Mutex<HashMap<Destination, AccessLog>>,
 }
@@ -107,6 +112,7 @@ impl Fixtures {
         Ok(Self {
             metrics,
             watch: Watch::start()?,
+            tracer: None,
             workers,
             logs: std::sync::Mutex::default(),
         })
@@ -166,6 +172,7 @@ impl Live {
             stages,
             quotes_requests,
             nowhere,
+            tracer: fixtures.tracer.clone(),
         }))
     }
 

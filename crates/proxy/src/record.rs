@@ -22,6 +22,7 @@ use crate::{
     authenticate::{Caller, Standing},
     gateway::WorkerShared,
     live::{Live, LiveStage},
+    trace::Trace,
     trace_id::id_digits,
 };
 
@@ -45,6 +46,8 @@ pub struct Record {
     pub(crate) caller: Option<Caller>,
     pub(crate) integration: Option<IntegrationRecord>,
     pub(crate) rejection: Option<Rejection>,
+    /// Its place in a trace, where requests are traced.
+    pub(crate) trace: Option<Box<Trace>>,
     /// Headers that steps want on the answer, whatever it will be; `None` until one does.
     pub(crate) queued: Option<Box<http::HeaderMap>>,
     pub(crate) status: u16,
@@ -139,13 +142,18 @@ impl Record {
 }
 
 impl Receipt for Box<Record> {
-    fn finished(self, sent: Sent) {
+    fn finished(mut self, sent: Sent) {
         let latency = self.started_at.elapsed();
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let integration = self.integration.map(|integration| micros(integration.latency));
         let series = self.series();
         series.record(self.worker.id, self.status, micros(latency), integration);
         series.processed(self.worker.id, sent.body_bytes);
+        if let Some(trace) = self.trace.take()
+            && let Some(tracer) = &self.live.tracer
+        {
+            trace.finish(tracer, &self, latency, sent.body_bytes);
+        }
         let Some((stage, live)) = self.stage() else { return };
         if let (Some(spec), Some(buffer)) = (&stage.access_log, live.log_buffers.get(self.worker.id)) {
             let finished = Finished {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use http::{HeaderName, HeaderValue};
 use portcullis_core::{RequestId, Timestamp};
+use portcullis_telemetry::trace::TraceContext;
 
 /// The field's name.
 pub(crate) static HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -61,6 +62,15 @@ impl TraceId {
     /// All of ASCII.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The field of a request that is traced, whose ids are the trace's own.
+    pub(crate) fn of(context: TraceContext) -> Self {
+        let mut text = Self(*FORM);
+        if let Some(written) = context.to_xray().filter(|written| written.len() == FORM.len()) {
+            text.put(0..FORM.len(), written.as_bytes());
+        }
+        text
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -26,7 +26,7 @@ use std::{
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, encoding::text, registry::Registry};
 
 pub use histogram::Sum;
-pub use reading::{READINGS_MAX, ReadingError};
+pub use reading::{Labels, READINGS_MAX, Reading, ReadingError};
 use reading::{Read, Readings};
 pub use route::{RouteSeries, RouteTotal};
 
@@ -107,6 +107,11 @@ impl Metrics {
             .iter()
             .map(|(key, series)| (key.clone(), series.total()))
             .collect()
+    }
+
+    /// What others count, as it is now.
+    pub fn readings(&self) -> Vec<Reading> {
+        lock(&self.inner.readings).now()
     }
 
     /// Adds something that goes up and down, read when someone asks for the metrics. The same name with other labels is

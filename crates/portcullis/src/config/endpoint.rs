@@ -1,5 +1,7 @@
 //! URLs that the gateway calls for its own sake, and references to secrets.
 
+use std::path::PathBuf;
+
 use portcullis_core::{Place, SecretRef};
 use portcullis_model::snapshot::OriginSpec;
 use portcullis_openapi::document::Located;
@@ -58,6 +60,12 @@ impl Endpoint {
             target,
             place,
         })
+    }
+
+    /// The same server, trusted by the roots in a file instead of the built-in ones.
+    pub(crate) fn with_roots(mut self, roots: Option<PathBuf>) -> Self {
+        self.origin.roots = roots.filter(|_| self.origin.tls);
+        self
     }
 }
 

@@ -153,6 +153,7 @@ impl Source {
             domains: Vec::new(),
             alarms: Vec::new(),
             acme: None,
+            otlp: None,
             metrics: serving.metrics.map(|value| Located {
                 value,
                 place: whole("--metrics-listen"),

@@ -17,7 +17,7 @@ use portcullis_proxy::{Fixtures, Gateway, Live};
 use super::{alarms::Watch, certificates::Certificates, renewals::Renewals, tls::Tls};
 use crate::{
     acme,
-    config::{Acme, Config, is_same_listener},
+    config::{Acme, Config, Otlp, is_same_listener},
     failure::Failure,
     load::{Compiled, Loaded},
     origin_certificates,
@@ -151,7 +151,9 @@ impl Reloader {
         let live = Live::open(snapshot, fixtures, Some(&previous)).map_err(Failure::Live)?;
         let stages = live.snapshot().stages.len();
         if !same_process(&self.running, &config) {
-            report::note("warning: listeners, workers, metrics and data_dir stay as they are until the next start");
+            report::note(
+                "warning: listeners, workers, metrics, telemetry and data_dir stay as they are until the next start",
+            );
         }
         self.tls.0.swap(tls)?;
         if let Some(alarms) = &self.alarms {
@@ -180,11 +182,13 @@ fn same_process(one: &Config, other: &Config) -> bool {
         acme,
         metrics,
         alarms: _,
+        otlp,
     } = one;
     value(data_dir) == value(&other.data_dir)
         && *workers == other.workers
         && challenges(acme) == challenges(&other.acme)
         && value(metrics) == value(&other.metrics)
+        && is_same_otlp(otlp.as_ref(), other.otlp.as_ref())
         && listeners.len() == other.listeners.len()
         && listeners
             .iter()
@@ -195,6 +199,15 @@ fn same_process(one: &Config, other: &Config) -> bool {
 /// Where challenges are answered.
 fn challenges(acme: &Option<Acme>) -> Option<&SocketAddr> {
     value(&acme.as_ref()?.http_address)
+}
+
+/// Compared by all that is sent, and not by where it is written.
+fn is_same_otlp(one: Option<&Otlp>, other: Option<&Otlp>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.is_same(other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
 }
 
 fn value<T>(located: &Option<Located<T>>) -> Option<&T> {

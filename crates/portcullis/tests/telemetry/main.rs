@@ -3,5 +3,6 @@
 
 mod alarms;
 mod formats;
+mod otlp;
 #[path = "../support/mod.rs"]
 mod support;

@@ -13,7 +13,14 @@ use super::{
     plan::{FieldsPlan, OwnField, Plan},
     target::{Mapped, MappedValue},
 };
-use crate::{Rejection, address::AddressText, record::Record, trace_id, trace_id::TraceId};
+use crate::{
+    Rejection,
+    address::AddressText,
+    record::Record,
+    trace::{TRACEPARENT, Trace},
+    trace_id,
+    trace_id::TraceId,
+};
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
@@ -66,8 +73,12 @@ pub(super) fn fields(headers: &HeaderMap, plan: &Plan, facts: &Facts<'_>) -> Fie
         changed: HeaderMap::new(),
         lines: FieldLines::with_capacity(OWN_BYTES + 64 * headers.len()),
     };
-    let said = writer.pass_on(headers, facts.stage.kind);
-    let trace = TraceId::continued(said.trace, facts.record.id, facts.record.started);
+    let traced = facts.record.trace.as_deref();
+    let said = writer.pass_on(headers, facts.stage.kind, traced);
+    let trace = match traced {
+        Some(traced) => TraceId::of(traced.onward()),
+        None => TraceId::continued(said.trace, facts.record.id, facts.record.started),
+    };
     writer.add_own(headers, &said, &trace, facts);
     let Writer { changed, mut lines, .. } = writer;
     if let FieldsPlan::Constant(constant) = &plan.fields {
@@ -104,12 +115,13 @@ impl Fields {
 // === impl Writer ===
 
 impl Writer<'_> {
-    fn pass_on<'h>(&mut self, headers: &'h HeaderMap, kind: ApiKind) -> Said<'h> {
+    fn pass_on<'h>(&mut self, headers: &'h HeaderMap, kind: ApiKind, traced: Option<&Trace>) -> Said<'h> {
         let mut said = Said::default();
         let listed = headers::listed(headers);
         for (name, value) in headers {
             match headers::request_fate(name) {
                 Fate::Pass if listed.contains(name) => {}
+                Fate::Pass if traced.is_some_and(|trace| trace.replaces(name)) => {}
                 Fate::Pass => {
                     match *name {
                         header::USER_AGENT => said.agent = true,
@@ -142,6 +154,14 @@ impl Writer<'_> {
             self.constant(&own.content_type);
         }
         self.own(&trace_id::HEADER, trace.as_bytes());
+        if let Some(parent) = facts
+            .record
+            .trace
+            .as_ref()
+            .and_then(|trace| trace.onward().to_traceparent())
+        {
+            self.own(&TRACEPARENT, parent.as_bytes());
+        }
         match facts.stage.kind {
             ApiKind::Rest => self.forwarded_for(headers, said, facts.peer),
             ApiKind::Http => self.forwarded(facts.record),

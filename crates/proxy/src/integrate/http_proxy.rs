@@ -54,12 +54,17 @@ pub(super) async fn call(
         deadline: tokio::time::Instant::from_std(started) + proxy.timeout,
     };
     let call = outgoing.call(message, record)?;
+    let traced = record.trace.as_ref().filter(|trace| trace.is_sampled());
+    let traced = traced.map(|_| (call.method.to_string(), call.target.to_string()));
     let result = client.call(origin, call).await;
     let status = result.as_ref().ok().map(|answer| answer.status.as_u16());
     record.integration = Some(IntegrationRecord {
         latency: started.elapsed(),
         status,
     });
+    if let (Some(trace), Some((method, target))) = (&mut record.trace, &traced) {
+        trace.called(origin, (method, target), started, status);
+    }
     give_back(proxy, stage, result.map_err(|error| rejection(&error))?, record)
 }
 

@@ -30,6 +30,19 @@ pub enum ReadingError {
     TooMany,
 }
 
+/// One metric of those that others count, as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// Its name, without a counter's `_total`.
+    pub name: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// Whether it only goes up.
+    pub is_counter: bool,
+    /// Its values by their labels.
+    pub series: Vec<(Labels, f64)>,
+}
+
 /// How a value is read.
 pub(super) enum Read {
     Counter(Box<dyn Fn() -> u64 + Send + Sync>),
@@ -48,7 +61,8 @@ struct Metric {
     series: BTreeMap<Labels, Read>,
 }
 
-type Labels = Vec<(&'static str, String)>;
+/// Labels with their values.
+pub type Labels = Vec<(&'static str, String)>;
 
 // === impl Readings ===
 
@@ -98,6 +112,20 @@ impl Readings {
         Ok(())
     }
 
+    pub(super) fn now(&self) -> Vec<Reading> {
+        let metric = |(name, metric): (&&'static str, &Metric)| Reading {
+            name,
+            help: metric.help,
+            is_counter: metric.is_counter,
+            series: metric
+                .series
+                .iter()
+                .map(|(labels, read)| (labels.clone(), read.now()))
+                .collect(),
+        };
+        self.by_name.iter().map(metric).collect()
+    }
+
     pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         for (
             name,
@@ -129,6 +157,13 @@ impl Readings {
 // === impl Read ===
 
 impl Read {
+    fn now(&self) -> f64 {
+        match self {
+            Self::Gauge(read) => read(),
+            Self::Counter(read) => read() as f64,
+        }
+    }
+
     fn encode(&self, metric: &mut MetricEncoder<'_>) -> fmt::Result {
         match self {
             Self::Gauge(read) => metric.encode_gauge(&read()),
