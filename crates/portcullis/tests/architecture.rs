@@ -42,10 +42,11 @@ const TESTKIT: &str = "portcullis-testkit";
 const LAYER_EXCEPTIONS: [(&str, &str); 0] = [];
 
 /// What the pure layer may not touch: runtimes, sockets, clocks, HTTP, randomness from the system.
-const IMPURE: [&str; 14] = [
+const IMPURE: [&str; 15] = [
     "tokio",
     "mio",
     "socket2",
+    "h2",
     "hyper",
     "hyper-util",
     "http",
@@ -60,12 +61,13 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Crates that only the named ones may depend on directly.
-const RESERVED: [(&str, &[&str]); 13] = [
+const RESERVED: [(&str, &[&str]); 14] = [
     ("rustls", &["portcullis-net", "portcullis"]), // the binary chooses the cryptography provider once
     ("tokio-rustls", &["portcullis-net"]),
     ("webpki-roots", &["portcullis-net"]),
     ("x509-parser", &["portcullis-net"]),
     ("httparse", &[]), // our codec is our own; hyper brings it as an oracle
+    ("h2", &["portcullis-net"]),
     ("socket2", &["portcullis-net", TESTKIT]),
     ("aws-lc-rs", &["portcullis-jose"]),
     ("redis", &["portcullis-cluster"]),

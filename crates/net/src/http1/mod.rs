@@ -10,7 +10,7 @@ pub mod head;
 mod line;
 mod lookup;
 pub mod persistence;
-mod request;
+pub(crate) mod request;
 mod response;
 mod scan;
 

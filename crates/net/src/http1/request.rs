@@ -53,10 +53,7 @@ fn fields(head: &Bytes, lines: Lines<'_>) -> Result<(HeaderMap, Noted), HeadFaul
 
 /// The target in one of the forms of RFC 9112 section 3.2; authority form belongs to CONNECT, which a gateway does not serve.
 fn target(head: &Bytes, text: &[u8], method: &Method) -> Result<Uri, HeadFault> {
-    let is_clean = text.iter().fold(true, |so_far, byte| {
-        so_far & matches!(byte, 0x21..=0x7e) & (*byte != b'#')
-    });
-    if !is_clean || *method == Method::CONNECT {
+    if !is_clean(text) || *method == Method::CONNECT {
         return Err(HeadFault::TargetMalformed);
     }
     let uri = Uri::from_maybe_shared(head.slice_ref(text)).map_err(|_| HeadFault::TargetMalformed)?;
@@ -70,6 +67,22 @@ fn target(head: &Bytes, text: &[u8], method: &Method) -> Result<Uri, HeadFault> 
     } else {
         Err(HeadFault::TargetMalformed)
     }
+}
+
+/// Whether `text` is a target as HTTP/2 has it: origin form, or `*` with OPTIONS.
+pub(crate) fn is_target(text: &[u8], method: &Method) -> bool {
+    let is_served = match text {
+        [b'/', ..] => *method != Method::CONNECT,
+        _ => text == b"*" && *method == Method::OPTIONS,
+    };
+    is_served && is_clean(text)
+}
+
+/// Printable ASCII and no fragment: everything else must be escaped. Looks at every byte, so that the compiler looks at many at once.
+fn is_clean(text: &[u8]) -> bool {
+    text.iter().fold(true, |so_far, byte| {
+        so_far & matches!(byte, 0x21..=0x7e) & (*byte != b'#')
+    })
 }
 
 fn check_host(headers: &HeaderMap, version: Version, uri: &Uri) -> Result<(), HeadFault> {
@@ -97,7 +110,7 @@ fn check_host(headers: &HeaderMap, version: Version, uri: &Uri) -> Result<(), He
 
 /// A host name or address with an optional port. Narrower than RFC 3986's reg-name: no escapes and no sub-delimiters,
 /// so that a comma (two values joined by an intermediary) is not taken for a part of a name. May be empty (RFC 9112 section 3.2).
-fn is_host(text: &[u8]) -> bool {
+pub(crate) fn is_host(text: &[u8]) -> bool {
     let port = match text {
         [b'[', rest @ ..] => {
             let Some(end) = memchr::memchr(b']', rest) else {

@@ -8,5 +8,5 @@ mod trust;
 
 pub(crate) use admission::{Admission, Permit};
 pub(crate) use bind::{bind, to_std};
-pub use settings::{ListenerSettings, ProxyProtocol};
+pub use settings::{Http2, ListenerSettings, ProxyProtocol};
 pub use trust::TrustedProxies;

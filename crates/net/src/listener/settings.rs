@@ -22,6 +22,10 @@ pub struct ListenerSettings {
     pub handshake_timeout: Duration,
     /// TLS handshakes under way over all workers; one more is closed as soon as it is accepted.
     pub handshakes_max: usize,
+    /// Whether HTTP/2 is spoken.
+    pub http2: Http2,
+    /// Requests of one HTTP/2 connection under way at once; more are refused (REFUSED_STREAM).
+    pub http2_streams_max: u32,
     /// Open connections over all workers; one more is closed as soon as it is accepted.
     pub connections_max: usize,
     /// Open connections of one client address over all workers. An IPv6 client is its /64 network.
@@ -42,6 +46,18 @@ pub struct ListenerSettings {
     pub write_idle_timeout: Duration,
     /// How long an upgraded connection may be silent in both directions.
     pub tunnel_idle_timeout: Duration,
+}
+
+/// How a client comes to speak HTTP/2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Http2 {
+    /// It does not.
+    Off,
+    /// By TLS's negotiation (ALPN); never without TLS.
+    #[default]
+    Negotiated,
+    /// Also without TLS, by beginning with HTTP/2's preface (RFC 9113 section 3.3): for load balancers that speak it to the gateway.
+    PriorKnowledge,
 }
 
 /// The PROXY protocol, version 2 (version 1, the textual one, is refused).
@@ -68,6 +84,8 @@ impl ListenerSettings {
             tls: None,
             handshake_timeout: Duration::from_secs(10),
             handshakes_max: 1_000,
+            http2: Http2::Negotiated,
+            http2_streams_max: 100,
             connections_max: 10_000,
             connections_per_source_max: 1_000,
             line_bytes_max: 10_240,

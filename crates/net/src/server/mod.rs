@@ -1,8 +1,8 @@
-//! Serving HTTP/1.1: one `current_thread` runtime per worker, one task per connection, the handler called in that task.
+//! Serving HTTP/1.1 and HTTP/2: one `current_thread` runtime per worker, one task per connection, the handler called in that task.
 //!
 //! Invariants:
 //! - Nothing behind a refused head is ever parsed, and nothing behind a body that broke.
-//! - Each request is answered at most once, in the order of arrival, and each answer has exactly one [`Receipt`] call.
+//! - Each request is answered at most once (over HTTP/1.1 in the order of arrival), and each answer has exactly one [`Receipt`] call.
 //! - Every wait has a deadline and every buffer a bound.
 
 mod answer;
@@ -10,8 +10,10 @@ mod connection;
 mod date;
 mod handler;
 mod handshake;
+mod http2;
 mod lifecycle;
 mod outbox;
+mod protocol;
 mod receipt;
 mod request_body;
 mod stats;

@@ -19,6 +19,8 @@ pub struct ServerStats {
     handshakes_full: AtomicU64,
     handshakes_resumed: AtomicU64,
     handshakes_failed: [AtomicU64; HandshakeFault::ALL.len()],
+    http2: AtomicU64,
+    floods: AtomicU64,
 }
 
 // === impl ServerStats ===
@@ -98,6 +100,16 @@ impl ServerStats {
         self.handshakes_failed[fault as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Connections that have spoken HTTP/2.
+    pub fn http2(&self) -> u64 {
+        self.http2.load(Ordering::Relaxed)
+    }
+
+    /// HTTP/2 connections ended because they cost more than requests do: floods of resets, pings, settings and the like.
+    pub fn floods(&self) -> u64 {
+        self.floods.load(Ordering::Relaxed)
+    }
+
     pub(super) fn count_accepted(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }
@@ -132,5 +144,13 @@ impl ServerStats {
 
     pub(super) fn count_broken(&self) {
         self.broken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_http2(&self) {
+        self.http2.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_flood(&self) {
+        self.floods.fetch_add(1, Ordering::Relaxed);
     }
 }

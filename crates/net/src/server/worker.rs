@@ -15,9 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::connection;
 use super::handler::{Handler, Peer};
 use super::handshake::{self, Prefixed};
+use super::protocol;
 use super::stats::ServerStats;
 use crate::listener::proxy_header::{self, HEADER_BYTES_MAX, ProxyHeader};
 use crate::listener::{Admission, ListenerSettings, Permit, ProxyProtocol, TrustedProxies};
@@ -241,7 +241,7 @@ async fn open<H: Handler>(
         return worker.stats.count_refused_source();
     };
     match &listener.settings.tls {
-        None => connection::serve(stream, input, handler, peer, &listener.settings, &worker).await,
+        None => protocol::serve(stream, input, handler, peer, &listener.settings, &worker).await,
         // Boxed, so that a connection without TLS does not hold its room.
         Some(tls) => Box::pin(secure(&worker, stream, input, &listener, tls, handler, peer)).await,
     }
@@ -262,7 +262,7 @@ async fn secure<H: Handler>(
     };
     peer.secure = true;
     peer.tls = Some(Arc::new(facts));
-    connection::serve(stream, BytesMut::new(), handler, peer, &listener.settings, worker).await;
+    protocol::serve(stream, BytesMut::new(), handler, peer, &listener.settings, worker).await;
 }
 
 /// Reads the PROXY header; `None` when there is no acceptable one in time. What follows it stays in `input`.

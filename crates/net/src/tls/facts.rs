@@ -32,8 +32,9 @@ pub enum ApplicationProtocol {
 
 impl ApplicationProtocol {
     /// What the server offers, the best first: the one place that says so (RFC 7301: never offer what we do not speak).
-    pub(super) fn offered() -> Vec<Vec<u8>> {
-        vec![b"http/1.1".to_vec()]
+    pub(super) fn offered(http2: bool) -> Vec<Vec<u8>> {
+        let h2 = http2.then(|| b"h2".to_vec());
+        h2.into_iter().chain([b"http/1.1".to_vec()]).collect()
     }
 
     pub(super) fn of(alpn: Option<&[u8]>) -> Self {

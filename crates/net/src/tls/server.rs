@@ -29,6 +29,8 @@ pub struct ServerTlsSettings {
     pub minimum: TlsVersion,
     /// One at least. The first is for clients that ask for no name, or for one that none of them has.
     pub key_pairs: Vec<Arc<KeyPair>>,
+    /// Whether HTTP/2 is offered beside HTTP/1.1.
+    pub http2: bool,
 }
 
 /// Why TLS cannot be set up.
@@ -141,7 +143,7 @@ impl Table {
             .map_err(|_| TlsSettingsFault::Versions)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Resolver::new(&settings.key_pairs)));
-        config.alpn_protocols = ApplicationProtocol::offered();
+        config.alpn_protocols = ApplicationProtocol::offered(settings.http2);
         // Tickets alone: a store on the server would be one more thing that workers share and that grows.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::clone(tickets);

@@ -19,7 +19,7 @@ use portcullis_net::{Body, BodyError, Fields, Reply};
 use tokio::sync::Semaphore;
 
 /// However slow the machine is: a test that takes this long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server and what its handler saw.
 pub(crate) struct Subject {
@@ -90,6 +90,14 @@ impl Handler for Echo {
             .unwrap()
             .push(format!("{} {}", request.method(), request.uri()));
         let path = request.uri().path().to_owned();
+        let fields: String = match path.as_str() {
+            "/fields" => request
+                .headers()
+                .iter()
+                .map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()))
+                .collect(),
+            _ => String::new(),
+        };
         let builder = Response::builder();
         let response = match path.as_str() {
             "/echo" => {
@@ -110,6 +118,7 @@ impl Handler for Echo {
             "/breaks" => builder.body(Pieces::body(None, vec![Ok("one"), Err(BodyError::UpstreamBroken)])),
             "/short" => builder.body(Pieces::body(Some(7), vec![Ok("one"), Ok("two")])),
             "/long" => builder.body(Pieces::body(Some(5), vec![Ok("one"), Ok("two")])),
+            "/fields" => builder.body(Body::from(Bytes::from(fields))),
             "/large" => builder.body(Body::from(Bytes::from(vec![b'x'; 1 << 20]))),
             "/empty" => builder.body(Body::Empty),
             "/204" => builder

@@ -5,6 +5,7 @@ mod answers;
 mod bodies;
 mod curl;
 mod harness;
+mod http2;
 mod limits;
 mod proxy_protocol;
 mod shutdown;

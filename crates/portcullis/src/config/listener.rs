@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use ipnet::IpNet;
+use portcullis_net::listener::Http2;
 use portcullis_openapi::document::Located;
 
 use super::{
@@ -16,6 +17,8 @@ const NETWORKS_MAX: usize = 1_000;
 const TIMEOUT_MS_MAX: u64 = 3_600_000;
 /// The most connections that may be allowed.
 const CONNECTIONS_MAX: u64 = 1_000_000;
+/// The most requests at once that one HTTP/2 connection may be allowed.
+const HTTP2_STREAMS_MAX: u64 = 1_000;
 
 /// A listener without errors.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +29,10 @@ pub(crate) struct Listener {
     pub(crate) tls: Option<ListenerTls>,
     /// The networks that must send a PROXY protocol v2 header; `None` when nobody may.
     pub(crate) proxy_protocol: Option<Vec<IpNet>>,
+    /// How callers come to speak HTTP/2 (default by TLS's negotiation).
+    pub(crate) http2: Http2,
+    /// Requests of one HTTP/2 connection under way at once (default 100).
+    pub(crate) http2_streams_max: u32,
     /// Connections open at once (default 10,000).
     pub(crate) connections_max: usize,
     /// Connections open at once from one source, an IPv6 /64 being one (default 1,000).
@@ -49,6 +56,8 @@ impl Listener {
             address,
             tls: None,
             proxy_protocol: None,
+            http2: Http2::default(),
+            http2_streams_max: 100,
             connections_max: 10_000,
             connections_per_source_max: 1_000,
             head_timeout: Duration::from_secs(10),
@@ -91,6 +100,10 @@ pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
             .integer(key, 1..=TIMEOUT_MS_MAX)
             .map(|found| Duration::from_millis(found.value))
     };
+    let http2 = http2(section);
+    let http2_streams_max = section
+        .integer("http2_streams_max", 1..=HTTP2_STREAMS_MAX)
+        .and_then(|found| u32::try_from(found.value).ok());
     let connections_max = count("connections_max");
     let connections_per_source_max = count("connections_per_source_max");
     let head_timeout = timeout("head_timeout_ms");
@@ -107,6 +120,8 @@ pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
     let defaults = Listener::at(address?);
     Some(Listener {
         proxy_protocol,
+        http2: http2.unwrap_or(defaults.http2),
+        http2_streams_max: http2_streams_max.unwrap_or(defaults.http2_streams_max),
         connections_max: connections_max.unwrap_or(defaults.connections_max),
         connections_per_source_max: connections_per_source_max.unwrap_or(defaults.connections_per_source_max),
         head_timeout: head_timeout.unwrap_or(defaults.head_timeout),
@@ -117,6 +132,25 @@ pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
         tls: tls.flatten(),
         address: defaults.address,
     })
+}
+
+fn http2(section: &Section<'_>) -> Option<Http2> {
+    let text = section.text("http2")?;
+    let http2 = match text.value.as_str() {
+        "negotiated" => Http2::Negotiated,
+        "off" => Http2::Off,
+        "prior-knowledge" => Http2::PriorKnowledge,
+        _ => {
+            section.report.error(
+                &text.place,
+                "unknown-http2",
+                format!("`{}` is no way to speak HTTP/2", text.value),
+                "write \"negotiated\" (by TLS), \"prior-knowledge\" (also without TLS) or \"off\"",
+            );
+            return None;
+        }
+    };
+    Some(http2)
 }
 
 fn read_proxy_protocol(table: &Section<'_>) -> Option<Vec<IpNet>> {

@@ -3,6 +3,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use portcullis_core::{Findings, Place, Timestamp};
+use portcullis_net::listener::Http2;
 use portcullis_net::tls::{Certificate, KeyPair, KeyPairFault, ServerTlsSettings};
 
 use super::read_bytes;
@@ -18,7 +19,7 @@ const DAY_S: i64 = 86_400;
 pub(crate) fn open_tls(config: &Config, now: Timestamp, findings: &mut Findings) -> Vec<Option<ServerTlsSettings>> {
     let listeners = config.listeners.iter();
     listeners
-        .map(|listener| settings(listener.tls.as_ref()?, now, findings))
+        .map(|listener| settings(listener.tls.as_ref()?, listener.http2, now, findings))
         .collect()
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn expiry_warning(certificate: &Certificate, now: Timestamp) -> Optio
     }
 }
 
-fn settings(tls: &ListenerTls, now: Timestamp, findings: &mut Findings) -> Option<ServerTlsSettings> {
+fn settings(tls: &ListenerTls, http2: Http2, now: Timestamp, findings: &mut Findings) -> Option<ServerTlsSettings> {
     let pairs: Vec<_> = tls
         .certificates
         .iter()
@@ -46,6 +47,7 @@ fn settings(tls: &ListenerTls, now: Timestamp, findings: &mut Findings) -> Optio
     Some(ServerTlsSettings {
         minimum: tls.minimum,
         key_pairs: pairs.into_iter().collect::<Option<_>>()?, // after all have been looked at
+        http2: http2 != Http2::Off,
     })
 }
 

@@ -67,7 +67,7 @@ fn connections(fixtures: &Fixtures, server: &Arc<ServerStats>) -> Result<(), Rea
         &[],
         move || stats.open() as f64,
     )?;
-    let counters: [Counter<ServerStats>; 7] = [
+    let counters: [Counter<ServerStats>; 9] = [
         (
             "portcullis_connections_accepted",
             "Connections of clients accepted.",
@@ -102,6 +102,16 @@ fn connections(fixtures: &Fixtures, server: &Arc<ServerStats>) -> Result<(), Rea
             "portcullis_slow_clients",
             "Answers given up because the client took nothing of them.",
             ServerStats::timeouts,
+        ),
+        (
+            "portcullis_connections_http2",
+            "Connections of clients that have spoken HTTP/2.",
+            ServerStats::http2,
+        ),
+        (
+            "portcullis_http2_floods",
+            "HTTP/2 connections ended because they cost more than requests do.",
+            ServerStats::floods,
         ),
     ];
     for (name, help, read) in counters {
