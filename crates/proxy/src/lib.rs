@@ -8,6 +8,7 @@ mod address;
 mod answer;
 mod authenticate;
 mod authorize;
+mod compression;
 pub mod evidence;
 mod gateway;
 mod integrate;

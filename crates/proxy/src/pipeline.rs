@@ -9,6 +9,7 @@ use crate::{
     Observer, Rejection, Step,
     authenticate::{self, Caller, Credentials},
     authorize::{self, Circumstances},
+    compression::Compression,
     gateway::Worker,
     integrate::{self, Admitted, Message},
     locate::{self, Located, Routed},
@@ -90,6 +91,7 @@ pub(crate) async fn proceed<O: Observer>(
         format_args!("within {}/s, burst {}", rate.rate_per_s(), rate.burst()),
     );
 
+    let compression = Compression::asked(located.stage(), method, headers);
     let admitted = Admitted {
         received,
         located,
@@ -101,7 +103,11 @@ pub(crate) async fn proceed<O: Observer>(
     let kind = admitted.routed.route().integration.kind();
     let reply = integrate::integrate(admitted, message, worker.client(), &live, record).await?;
     observer.passed(Step::Integrate, format_args!("{kind} answered {}", reply.status));
-    Ok(reply)
+    match compression {
+        // Boxed: a future is as large as its largest part, and this one is rare.
+        Some(compression) => Ok(Box::pin(compression.apply(reply)).await),
+        None => Ok(reply),
+    }
 }
 
 async fn identify(
