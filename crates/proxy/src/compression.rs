@@ -80,6 +80,11 @@ impl Compression {
     }
 }
 
+/// The name of the coding that these fields ask for, for the fuzzer.
+pub(crate) fn coding_name(headers: &HeaderMap) -> Option<&'static str> {
+    accept::coding(headers).map(Coding::as_str)
+}
+
 /// Whether an answer is of a kind that is compressed, whatever its size.
 fn may_be_compressed(reply: &Reply) -> bool {
     let Reply { status, fields, body } = reply;

@@ -10,6 +10,7 @@ mod authenticate;
 mod authorize;
 mod compression;
 pub mod evidence;
+pub mod fuzzing;
 mod gateway;
 mod integrate;
 pub mod keys;

@@ -41,6 +41,7 @@ pub(crate) async fn proceed<O: Observer>(
     let located = locate::locate(&live.snapshot, &received, receive::host(uri, headers))?;
     record.mapping = located.mapping();
     record.enter_stage(located.index(), uri, headers);
+    record.compression = Compression::asked(located.stage(), method, headers);
     observer.passed(
         Step::Locate,
         format_args!("API {}, stage {}", located.stage().api, located.stage().name),
@@ -91,7 +92,6 @@ pub(crate) async fn proceed<O: Observer>(
         format_args!("within {}/s, burst {}", rate.rate_per_s(), rate.burst()),
     );
 
-    let compression = Compression::asked(located.stage(), method, headers);
     let admitted = Admitted {
         received,
         located,
@@ -103,11 +103,7 @@ pub(crate) async fn proceed<O: Observer>(
     let kind = admitted.routed.route().integration.kind();
     let reply = integrate::integrate(admitted, message, worker.client(), &live, record).await?;
     observer.passed(Step::Integrate, format_args!("{kind} answered {}", reply.status));
-    match compression {
-        // Boxed: a future is as large as its largest part, and this one is rare.
-        Some(compression) => Ok(Box::pin(compression.apply(reply)).await),
-        None => Ok(reply),
-    }
+    Ok(reply)
 }
 
 async fn identify(
