@@ -52,6 +52,12 @@ impl RequestId {
         &self.0
     }
 
+    /// 32 of its random bits as a number, for a draw that can be told again from the log: the first eight digits.
+    pub fn draw(&self) -> u32 {
+        let digit = |byte: &u8| (*byte as char).to_digit(16).unwrap_or(0);
+        self.0[..8].iter().fold(0, |number, byte| number << 4 | digit(byte))
+    }
+
     /// The 36 characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
@@ -89,5 +95,7 @@ mod tests {
             "01234567-89ab-4def-8123-456789abcdef"
         );
         assert_ne!(RequestId::random(), RequestId::random());
+        assert_eq!(RequestId::from_bits(0x0123_4567_89ab_cdef, 0).draw(), 0x0123_4567);
+        assert_eq!(RequestId::from_bits(u64::MAX, 0).draw(), u32::MAX);
     }
 }

@@ -25,6 +25,7 @@ use portcullis_template::{Product, log::LogTemplate};
 
 pub use self::methods::{MethodSource, MethodVerb};
 use crate::{
+    canary::{Canary, CanaryShare, RollbackRule},
     gateway_response::GatewayResponses,
     locate::Mount,
     router::{RouteConflict, Router},
@@ -76,14 +77,14 @@ pub struct ApiSource {
     pub document: Document,
     /// The directory that file references in the document are relative to.
     pub directory: PathBuf,
-    /// Its stages.
+    /// Its stages; canaries behind all others, in a source of their own where their document is another.
     pub stages: Vec<StageSource>,
     /// Whether it is served by custom domains alone; `None` for what its document says.
     pub disable_default_endpoint: Option<bool>,
 }
 
 /// One stage of an API.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StageSource {
     /// Where it is described.
     pub place: Place,
@@ -103,6 +104,26 @@ pub struct StageSource {
     pub origin_roots: Option<PathBuf>,
     /// What its origins are shown when they ask for a client certificate.
     pub origin_client_certificate: Option<CertificateFiles>,
+    /// The deployment that the document is; `None` where no history is kept.
+    pub deployment: Option<u32>,
+    /// What it is to those who call it.
+    pub role: Role,
+}
+
+/// What a stage is to those who call it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Role {
+    /// Callers reach it by its mount or name.
+    Whole,
+    /// It gets a part of the requests to the stage of its API and name, which is compiled beside it.
+    Canary {
+        /// The part, from 0 to 100.
+        percent: f64,
+        /// Whether it shares the stage's response cache; else it has its own.
+        use_stage_cache: bool,
+        /// When it is rolled back without anyone's word.
+        rollback: Option<RollbackRule>,
+    },
 }
 
 /// What bounds a stage's requests beside its throttle; nothing by default.
@@ -119,11 +140,9 @@ pub fn compile(sources: &Sources, previous: Option<&Snapshot>) -> (Option<Snapsh
     let mut snapshot = Snapshot::default();
     for api in &sources.apis {
         for stage in &api.stages {
-            if let Some(compiled) = compile_stage(api, stage, previous, &mut findings) {
-                snapshot
-                    .mounts
-                    .push(Mount::new(&stage.mount.value, snapshot.stages.len()));
-                snapshot.stages.push(compiled);
+            let known = [Some(&snapshot), previous];
+            if let Some(compiled) = compile_stage(api, stage, known, &mut findings) {
+                place(&mut snapshot, compiled, stage);
             }
         }
         advice::advise(api, &mut findings);
@@ -141,12 +160,36 @@ pub fn compile(sources: &Sources, previous: Option<&Snapshot>) -> (Option<Snapsh
     ((!findings.has_errors()).then_some(snapshot), findings)
 }
 
-fn compile_stage(
-    api: &ApiSource,
-    source: &StageSource,
-    previous: Option<&Snapshot>,
-    findings: &mut Findings,
-) -> Option<Stage> {
+/// Puts a compiled stage where callers find it: below its mount, or behind the stage whose canary it is.
+fn place(snapshot: &mut Snapshot, compiled: Stage, source: &StageSource) {
+    let index = snapshot.stages.len();
+    match &source.role {
+        Role::Whole => snapshot.mounts.push(Mount::new(&source.mount.value, index)),
+        Role::Canary {
+            percent,
+            use_stage_cache,
+            rollback,
+        } => {
+            let whole =
+                |stage: &&mut Stage| !stage.is_canary && stage.api == compiled.api && stage.name == compiled.name;
+            if let Some(stage) = snapshot.stages.iter_mut().find(whole) {
+                stage.canary = Some(Canary {
+                    index,
+                    share: CanaryShare::new(*percent),
+                    use_stage_cache: *use_stage_cache,
+                    rollback: rollback.clone(),
+                });
+            }
+        }
+    }
+    snapshot.stages.push(compiled);
+}
+
+/// Snapshots whose throttles go on, the first that has them first.
+type Known<'s> = [Option<&'s Snapshot>; 2];
+
+/// `known` are the snapshots whose throttles are taken over: this one, for a canary shares its stage's, and the one before.
+fn compile_stage(api: &ApiSource, source: &StageSource, known: Known<'_>, findings: &mut Findings) -> Option<Stage> {
     let document = &api.document;
     let arn_prefix = MethodArn::stage_prefix(&api.region, &api.account, &api.id, &source.name);
     let mut parts = Parts {
@@ -161,7 +204,7 @@ fn compile_stage(
         if let Some(route) = compile_route(operation, &mut parts, &authorizers, findings) {
             add_route(&mut router, operation, routes.len(), document, findings);
             let route = Route {
-                throttle: method_throttle(operation, &route.key, &parts, previous),
+                throttle: method_throttle(operation, &route.key, &parts, known),
                 ..route
             };
             routes.push(route);
@@ -178,6 +221,9 @@ fn compile_stage(
         region: api.region.as_str().into(),
         account: api.account.as_str().into(),
         name: source.name.as_str().into(),
+        deployment: source.deployment,
+        is_canary: matches!(source.role, Role::Canary { .. }),
+        canary: None,
         mount: source.mount.value.as_str().into(),
         default_endpoint: !api.disables_default_endpoint(),
         arn_prefix,
@@ -190,7 +236,7 @@ fn compile_stage(
         gateway_responses,
         cors: document.cors.as_ref().and_then(|given| cors::compile(given, findings)),
         compression_min_bytes: document.compression_min_bytes.as_ref().map(|found| found.value),
-        throttle: throttle(api, source, previous),
+        throttle: throttle(api, source, known),
         access_log,
     })
 }
@@ -330,21 +376,16 @@ fn access_log(source: &StageSource, kind: ApiKind, findings: &mut Findings) -> O
     }
 }
 
-fn throttle(api: &ApiSource, source: &StageSource, previous: Option<&Snapshot>) -> Arc<TokenBucket> {
+fn throttle(api: &ApiSource, source: &StageSource, known: Known<'_>) -> Arc<TokenBucket> {
     bucket(
         source.throttle,
-        same_stage(api, source, previous).map(|stage| &stage.throttle),
+        same_stage(api, source, known).map(|stage| &stage.throttle),
     )
 }
 
-fn method_throttle(
-    operation: &Operation,
-    key: &str,
-    parts: &Parts<'_>,
-    previous: Option<&Snapshot>,
-) -> Option<Arc<TokenBucket>> {
+fn method_throttle(operation: &Operation, key: &str, parts: &Parts<'_>, known: Known<'_>) -> Option<Arc<TokenBucket>> {
     let rate = methods::pick(&parts.stage.limits.methods, operation, |method| method.throttle)?;
-    let stage = same_stage(parts.api, parts.stage, previous);
+    let stage = same_stage(parts.api, parts.stage, known);
     let route = stage.and_then(|stage| stage.routes.iter().find(|route| &*route.key == key));
     Some(bucket(rate, route.and_then(|route| route.throttle.as_ref())))
 }
@@ -357,8 +398,8 @@ fn bucket(rate: Rate, before: Option<&Arc<TokenBucket>>) -> Arc<TokenBucket> {
     }
 }
 
-fn same_stage<'p>(api: &ApiSource, source: &StageSource, previous: Option<&'p Snapshot>) -> Option<&'p Stage> {
-    let mut stages = previous.into_iter().flat_map(|snapshot| &snapshot.stages);
+fn same_stage<'p>(api: &ApiSource, source: &StageSource, known: Known<'p>) -> Option<&'p Stage> {
+    let mut stages = known.into_iter().flatten().flat_map(|snapshot| &snapshot.stages);
     stages.find(|stage| *stage.api == *api.id && *stage.name == *source.name)
 }
 
@@ -368,6 +409,7 @@ fn check_mounts(sources: &[ApiSource], findings: &mut Findings) {
         .iter()
         .filter(|api| !api.disables_default_endpoint())
         .flat_map(|api| api.stages.iter().map(move |stage| (api, stage)))
+        .filter(|(_, stage)| stage.role == Role::Whole)
     {
         let mount = &stage.mount;
         if let Some((other, name)) = taken.insert(mount.value.trim_end_matches('/'), (&api.id, &stage.name)) {

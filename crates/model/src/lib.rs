@@ -3,6 +3,7 @@
 //! [`compile()`] makes it from documents and settings; the data plane reads it. Invariant: control and data plane meet in
 //! this crate and nowhere else.
 
+pub mod canary;
 pub mod compile;
 pub mod cors;
 pub mod domain;
@@ -12,7 +13,7 @@ pub mod router;
 pub mod snapshot;
 
 pub use compile::{
-    ApiSource, DomainSource, MappingSource, MethodSource, MethodVerb, Sources, StageLimits, StageSource, compile,
+    ApiSource, DomainSource, MappingSource, MethodSource, MethodVerb, Role, Sources, StageLimits, StageSource, compile,
 };
 pub use locate::Unlocated;
 pub use snapshot::Snapshot;

@@ -89,7 +89,7 @@ impl Snapshot {
             .stages
             .iter()
             .enumerate()
-            .filter(|(_, stage)| stage.api.eq_ignore_ascii_case(api));
+            .filter(|(_, stage)| !stage.is_canary && stage.api.eq_ignore_ascii_case(api));
         let named = stages.clone().find(|(_, stage)| first.as_deref() == Some(&stage.name));
         let (index, stage, below) = match named {
             Some((index, stage)) => (index, stage, 1),

@@ -3,7 +3,7 @@
 //! Invariant: a snapshot is immutable and whole. It is swapped atomically, and a request holds the one it began with to
 //! its end. What changes while it is in force (buckets, caches, keys) lives beside it and is carried over by name.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use http::HeaderName;
 use portcullis_core::{SecretRef, Verb};
@@ -18,12 +18,14 @@ use portcullis_template::{
     uri::{OriginUri, Scheme, UriError},
 };
 
-use crate::{cors::Cors, domain::Domains, gateway_response::GatewayResponses, locate::Mount, router::Router};
+use crate::{
+    canary::Canary, cors::Cors, domain::Domains, gateway_response::GatewayResponses, locate::Mount, router::Router,
+};
 
 /// Everything that is served, compiled.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    /// All stages of all APIs; their index is their name inside the data plane.
+    /// All stages of all APIs, and after them their canaries; their index is their name inside the data plane.
     pub stages: Vec<Stage>,
     /// Where each is mounted, the longest mount first.
     pub(crate) mounts: Vec<Mount>,
@@ -44,6 +46,12 @@ pub struct Stage {
     pub account: Box<str>,
     /// The stage's name; `$default` for the nameless stage of an HTTP API.
     pub name: Box<str>,
+    /// The deployment that it serves; `None` where no history is kept.
+    pub deployment: Option<u32>,
+    /// Whether it is the canary of the stage of its name: then nothing leads to it but that stage.
+    pub is_canary: bool,
+    /// Its canary.
+    pub canary: Option<Canary>,
     /// The path below which it is served: `/` or `/TEST`.
     pub mount: Box<str>,
     /// Whether it is served at its mount and at `{api}.execute-api.…`, and not by custom domains alone.
@@ -311,6 +319,16 @@ pub enum BindingTarget {
     HeaderDigest(HeaderName),
 }
 
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// A stage by its names; never a canary.
+    pub fn stage(&self, api: &str, name: &str) -> Option<&Stage> {
+        let mut stages = self.stages.iter().filter(|stage| !stage.is_canary);
+        stages.find(|stage| *stage.api == *api && *stage.name == *name)
+    }
+}
+
 // === impl Integration ===
 
 impl Integration {
@@ -400,6 +418,14 @@ impl Stage {
             region, account, api, ..
         } = self;
         format!("arn:aws:execute-api:{region}:{account}:{api}")
+    }
+
+    /// Its name where it is told from its canary, as Amazon's logs and metrics do: `TEST`, `TEST/Canary`.
+    pub fn label(&self) -> Cow<'_, str> {
+        match self.is_canary {
+            true => Cow::Owned(format!("{}/Canary", self.name)),
+            false => Cow::Borrowed(&self.name),
+        }
     }
 
     /// Whether its access log or a mapping of one of its routes uses a variable for which `wanted` says yes.

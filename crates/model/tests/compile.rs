@@ -75,6 +75,8 @@ fn stage(name: &str, mount: &str) -> StageSource {
         )),
         origin_roots: None,
         origin_client_certificate: None,
+        deployment: None,
+        role: portcullis_model::Role::Whole,
     }
 }
 

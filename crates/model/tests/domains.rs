@@ -40,6 +40,8 @@ fn api(id: &str, kind: ApiKind, stages: &[(&str, &str)]) -> ApiSource {
         limits: StageLimits::default(),
         access_log: Some((LogDestination::Stdout, located("clf"))),
         origin_roots: None,
+        deployment: None,
+        role: portcullis_model::Role::Whole,
         origin_client_certificate: None,
     };
     ApiSource {

@@ -3,7 +3,6 @@
 use portcullis_core::Place;
 
 use crate::{
-    endpoint,
     fields::Fields,
     read::Reader,
     report::{Report, quote},
@@ -99,8 +98,25 @@ pub(crate) fn check(root: &Root<'_>, reader: &mut Reader<'_>) {
     };
     root.mostly(known, &mut reader.report);
     check_api_key_source(root, reader);
-    endpoint::check_tls(root, reader);
+    for (key, remedy) in UNSUPPORTED {
+        if let Some(entry) = root.entry(key) {
+            let message = format!("`{key}` is not supported yet");
+            reader.report.error(&entry.key_place, "not-supported", message, *remedy);
+        }
+    }
 }
+
+/// Extensions that would change what a client sees, with the way out.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    (
+        "x-amazon-apigateway-security-policy",
+        "take it out: the listener's TLS settings apply",
+    ),
+    (
+        "x-amazon-apigateway-endpoint-access-mode",
+        "take it out: the listener's TLS settings apply",
+    ),
+];
 
 fn refuse_foreign(root: &Root<'_>, report: &mut Report) {
     let place = Place {

@@ -2,11 +2,15 @@
 
 mod acme;
 mod alarms;
+mod canary;
 mod check;
+mod deploy;
+mod deployments;
 mod flush;
 mod origin_certificate;
 mod policy;
 mod protect;
+mod rollback;
 mod routes;
 mod secret;
 mod serve;
@@ -41,9 +45,18 @@ enum Command {
     /// Obtain certificates from an ACME server by hand.
     #[command(subcommand)]
     Acme(acme::Command),
+    /// Say how a canary goes on.
+    #[command(subcommand, after_help = canary::HELP)]
+    Canary(canary::Command),
     /// Report everything that is wrong with API documents or a configuration.
     #[command(after_help = check::HELP)]
     Check(check::Check),
+    /// Make a deployment of a document and have a stage serve it.
+    #[command(after_help = deploy::HELP)]
+    Deploy(Box<deploy::Deploy>),
+    /// List deployments, and which stages serve them.
+    #[command(after_help = deployments::HELP)]
+    Deployments(deployments::Deployments),
     /// Have a running gateway forget the tokens that it remembers.
     #[command(after_help = flush::HELP)]
     Flush(flush::Flush),
@@ -56,6 +69,9 @@ enum Command {
     /// Protect an origin with tokens, without a document: writes what it serves.
     #[command(after_help = protect::HELP)]
     Protect(Box<protect::Protect>),
+    /// Have a stage serve an earlier deployment.
+    #[command(after_help = rollback::HELP)]
+    Rollback(rollback::Rollback),
     /// List the routes that would be served, with what protects each.
     #[command(after_help = routes::HELP)]
     Routes(routes::Routes),
@@ -87,11 +103,15 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Alarms(args) => alarms::run(&args),
         Command::Acme(command) => acme::run(&command),
+        Command::Canary(command) => canary::run(command),
         Command::Check(args) => check::run(&args),
+        Command::Deploy(args) => deploy::run(&args),
+        Command::Deployments(args) => deployments::run(&args),
         Command::Flush(args) => flush::run(&args),
         Command::OriginCertificate(command) => origin_certificate::run(&command),
         Command::Policy(command) => policy::run(command),
         Command::Protect(args) => protect::run(&args),
+        Command::Rollback(args) => rollback::run(&args),
         Command::Routes(args) => routes::run(&args),
         Command::Secret(command) => secret::run(command),
         Command::Serve(args) => serve::run(&args),

@@ -7,6 +7,7 @@ mod access_log;
 mod acme;
 mod alarm;
 mod api;
+mod canary;
 mod domain;
 mod endpoint;
 mod listener;
@@ -37,6 +38,7 @@ pub(crate) use self::{
     acme::{Acme, AcmeCertificate},
     alarm::{Alarm, Notify},
     api::{ACCOUNT, Api, REGION, is_account, is_region},
+    canary::{LATENCY_MS_MAX, REQUESTS_MIN, WINDOW_S},
     domain::Domain,
     endpoint::Endpoint,
     listener::{Listener, is_same as is_same_listener},
@@ -56,6 +58,8 @@ const LISTENERS_MAX: usize = 64;
 const APIS_MAX: usize = 300;
 /// Worker threads at most.
 const WORKERS_MAX: u64 = 1024;
+/// Deployments of an API that can be kept at most.
+const DEPLOYMENTS_MAX_MAX: u64 = 1_000;
 /// Where a process keeps what must outlive it, when the configuration does not say.
 const DATA_DIR: &str = "portcullis-data";
 
@@ -66,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: Option<Located<PathBuf>>,
     /// Worker threads of the data plane; `None` for one per core.
     pub(crate) workers: Option<NonZeroUsize>,
+    /// Deployments of an API that are kept, beside those in use.
+    pub(crate) deployments_max: usize,
     /// Where callers are accepted; at least one, when it was read without errors.
     pub(crate) listeners: Vec<Listener>,
     /// What is served; at least one, each with at least one stage, when it was read without errors.
@@ -129,6 +135,9 @@ fn read_root(root: &Section<'_>) -> Config {
     let workers = root
         .integer("workers", 1..=WORKERS_MAX)
         .and_then(|found| NonZeroUsize::new(usize::try_from(found.value).ok()?));
+    let deployments_max = root
+        .integer("deployments_max", 1..=DEPLOYMENTS_MAX_MAX)
+        .and_then(|found| usize::try_from(found.value).ok());
     let listener_tables = root.tables("listeners", LISTENERS_MAX);
     let listeners: Vec<_> = listener_tables.iter().filter_map(listener::read).collect();
     let api_tables = root.tables("apis", APIS_MAX);
@@ -159,6 +168,7 @@ fn read_root(root: &Section<'_>) -> Config {
     Config {
         data_dir: Some(data_dir),
         workers,
+        deployments_max: deployments_max.unwrap_or(portcullis_store::DEPLOYMENTS_MAX),
         listeners,
         apis,
         domains,

@@ -1,6 +1,7 @@
 //! What a running gateway can be told from its own machine: a Unix socket in its data directory, for its user alone.
 //!
-//! One line is asked, one line is answered: `alarms`, `flush-tokens` or `forget-token TOKEN`; `ok …` or `error …`.
+//! One line is asked, one line is answered: `alarms`, `flush-tokens`, `forget-token TOKEN` or `release JSON`; `ok …` or `error …`,
+//! whose remedy stands behind a tab. What answers `hand-over` is in `service/handover.rs`.
 
 use std::{
     fs,
@@ -10,29 +11,35 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 
 use portcullis_proxy::Gateway;
 
-use crate::service::{Watch, alarm_statuses};
+use crate::{
+    failure::Failure,
+    releases,
+    service::{Watch, alarm_statuses},
+};
 
 /// The socket's file in the data directory.
 const SOCKET: &str = "control.sock";
-/// Bytes of a line at most: the longest token and a word before it.
-const LINE_BYTES_MAX: u64 = 17 * 1024;
+/// Bytes of a line at most: a canary with all the variables that a stage may have, in JSON.
+const LINE_BYTES_MAX: u64 = 512 * 1024;
 /// Bytes of an answer at most: of all alarms, with their descriptions.
 const ANSWER_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a change of what is served may take: every document is read and compiled.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait after a failure.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a gateway is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Order {
     /// Say how the alarms stand.
     Alarms,
@@ -40,21 +47,42 @@ pub(crate) enum Order {
     FlushTokens,
     /// Forget one token.
     ForgetToken(String),
+    /// Change what a stage serves.
+    Release(Box<releases::Order>),
 }
+
+/// What the main thread is to do, for it alone changes what is served.
+pub(crate) enum Task {
+    /// Change what a stage serves, and say what was done.
+    Release(Box<releases::Order>, mpsc::Sender<Result<String, Failure>>),
+    /// Hand everything over to the process at the other end.
+    HandOver(UnixStream),
+}
+
+/// Where tasks for the main thread go.
+pub(crate) type Tasks = tokio::sync::mpsc::Sender<Task>;
+
+/// Asks for everything.
+const HAND_OVER: &str = "hand-over";
+/// Tasks that wait at most.
+pub(crate) const TASKS_MAX: usize = 16;
 
 /// Listens in `data_dir` until the process ends. A socket that a killed process left behind is replaced: the directory's
 /// lock says that nobody uses it.
-pub(crate) fn listen(data_dir: &Path, gateway: Arc<Gateway>, alarms: Arc<Watch>) -> io::Result<()> {
+pub(crate) fn listen(data_dir: &Path, gateway: Arc<Gateway>, alarms: Arc<Watch>, tasks: Tasks) -> io::Result<()> {
     let path = socket(data_dir);
-    match fs::remove_file(&path) {
+    // Beside its place first: while one process takes over from another, somebody always answers there.
+    let beside = path.with_extension("new");
+    match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(&path)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    let listener = UnixListener::bind(&beside)?;
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&beside, &path)?;
     thread::Builder::new().name("control".to_owned()).spawn(move || {
         for stream in listener.incoming() {
-            let answered = stream.and_then(|stream| answer(stream, &gateway, &alarms));
+            let answered = stream.and_then(|stream| answer(stream, &gateway, &alarms, &tasks));
             if let Err(error) = answered {
                 tracing::warn!(%error, "an order could not be answered");
                 thread::sleep(PAUSE); // accepting may fail for a while, for want of a descriptor
@@ -66,15 +94,7 @@ pub(crate) fn listen(data_dir: &Path, gateway: Arc<Gateway>, alarms: Arc<Watch>)
 
 /// Tells the gateway that owns `data_dir`, and gives back what it says.
 pub(crate) fn tell(data_dir: &Path, order: &Order) -> io::Result<Result<String, String>> {
-    let mut stream = UnixStream::connect(socket(data_dir))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let line = match order {
-        Order::Alarms => "alarms\n".to_owned(),
-        Order::FlushTokens => "flush-tokens\n".to_owned(),
-        Order::ForgetToken(token) => format!("forget-token {token}\n"),
-    };
-    stream.write_all(line.as_bytes())?;
+    let stream = send(data_dir, order)?;
     let line = read_line(&stream, ANSWER_BYTES_MAX)?;
     Ok(match line.split_once(' ') {
         Some(("ok", text)) => Ok(text.to_owned()),
@@ -83,15 +103,46 @@ pub(crate) fn tell(data_dir: &Path, order: &Order) -> io::Result<Result<String, 
     })
 }
 
+/// Asks the gateway that owns `data_dir` to hand everything over; what it sends is to be read.
+pub(crate) fn ask_to_hand_over(data_dir: &Path) -> io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(socket(data_dir))?;
+    stream.set_read_timeout(Some(RELEASE_PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    writeln!(stream, "{HAND_OVER}")?;
+    Ok(stream)
+}
+
+fn send(data_dir: &Path, order: &Order) -> io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(socket(data_dir))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let (line, patience) = match order {
+        Order::Alarms => ("alarms\n".to_owned(), PATIENCE),
+        Order::FlushTokens => ("flush-tokens\n".to_owned(), PATIENCE),
+        Order::ForgetToken(token) => (format!("forget-token {token}\n"), PATIENCE),
+        Order::Release(order) => (
+            format!("release {}\n", serde_json::to_string(order)?),
+            RELEASE_PATIENCE + PATIENCE,
+        ),
+    };
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(line.as_bytes())?;
+    Ok(stream)
+}
+
 fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET)
 }
 
-fn answer(mut stream: UnixStream, gateway: &Gateway, alarms: &Watch) -> io::Result<()> {
+fn answer(mut stream: UnixStream, gateway: &Gateway, alarms: &Watch, tasks: &Tasks) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let text = match parse(&read_line(&stream, LINE_BYTES_MAX)?) {
-        Some(order) => carry_out(&order, gateway, alarms),
+    let line = read_line(&stream, LINE_BYTES_MAX)?;
+    if line == HAND_OVER {
+        let _ = tasks.try_send(Task::HandOver(stream)); // who asks sees the end of the stream when nobody takes it
+        return Ok(());
+    }
+    let text = match parse(&line) {
+        Some(order) => carry_out(order, gateway, alarms, tasks),
         None => "error this version does not know that order".to_owned(),
     };
     writeln!(stream, "{text}")
@@ -101,12 +152,34 @@ fn parse(line: &str) -> Option<Order> {
     match line.split_once(' ') {
         None if line == "alarms" => Some(Order::Alarms),
         None if line == "flush-tokens" => Some(Order::FlushTokens),
+        Some(("release", json)) => serde_json::from_str(json).ok().map(Order::Release),
         Some(("forget-token", token)) if !token.is_empty() => Some(Order::ForgetToken(token.to_owned())),
         _ => None,
     }
 }
 
-fn carry_out(order: &Order, gateway: &Gateway, alarms: &Watch) -> String {
+/// Has the main thread carry an order out.
+fn release(order: Box<releases::Order>, tasks: &Tasks) -> String {
+    let (reply, said) = mpsc::channel();
+    if tasks.try_send(Task::Release(order, reply)).is_err() {
+        return "error too much is asked of this gateway at once\ttry again".to_owned();
+    }
+    match said.recv_timeout(RELEASE_PATIENCE) {
+        Ok(Ok(text)) => format!("ok {text}"),
+        Ok(Err(failure)) => format!(
+            "error {}\t{}",
+            one_line(&failure.to_string()),
+            one_line(&failure.remedy())
+        ),
+        Err(_) => "error the gateway is ending or busy\t`portcullis deployments` shows whether it was done".to_owned(),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\t'], " ")
+}
+
+fn carry_out(order: Order, gateway: &Gateway, alarms: &Watch, tasks: &Tasks) -> String {
     let live = gateway.live();
     match order {
         Order::Alarms => format!("ok {}", alarm_statuses(&alarms.alarms.statuses())),
@@ -115,9 +188,10 @@ fn carry_out(order: &Order, gateway: &Gateway, alarms: &Watch) -> String {
             "ok every token is verified anew when it comes again".to_owned()
         }
         Order::ForgetToken(token) => {
-            live.forget_token(token);
+            live.forget_token(&token);
             "ok the token is verified anew when it comes again".to_owned()
         }
+        Order::Release(order) => release(order, tasks),
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::{DirBuilderExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -13,7 +16,7 @@ const LOCK: &str = "lock";
 /// A directory that no other process uses for as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct DataDir {
-    _lock: File,
+    lock: File,
 }
 
 /// Why a directory cannot be had.
@@ -47,10 +50,21 @@ impl DataDir {
             .open(path.join(LOCK))
             .map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { _lock: lock }),
+            Ok(()) => Ok(Self { lock }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }
+    }
+
+    /// A directory whose lock another process has handed over. The lock belongs to the open file, not to the process: it stays
+    /// taken until the last of the two lets go of it.
+    pub(crate) fn inherit(lock: OwnedFd) -> Self {
+        Self { lock: lock.into() }
+    }
+
+    /// The open file that holds the lock.
+    pub(crate) fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
     }
 }
 

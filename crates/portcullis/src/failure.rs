@@ -7,12 +7,14 @@ use portcullis_jose::{JwksError, KeyError, SignError};
 use portcullis_net::tls::TlsSettingsFault;
 use portcullis_policy::PolicyError;
 use portcullis_proxy::{LiveError, keys::FileError};
+use portcullis_store::StoreError;
 use portcullis_telemetry::metrics::ReadingError;
 
 use crate::{
     acme::ObtainError,
     data_dir::DataDirError,
     origin_certificates::CertificateError,
+    releases::Refused,
     service::{OtlpError, ReceiverError, bind_remedy},
 };
 
@@ -49,6 +51,18 @@ pub(crate) enum Failure {
     /// No gateway listens in a data directory.
     #[error("no running gateway could be told in `{path}`: {error}", path = .0.display(), error = .1)]
     NobodyListens(PathBuf, #[source] io::Error),
+    /// Nothing is kept of documents that are named as arguments.
+    #[error("deployments are kept for what a configuration names")]
+    NotKept,
+    /// What is deployed cannot be kept or is not what was written.
+    #[error("{0}")]
+    Store(#[source] StoreError),
+    /// What is wanted of a stage cannot be done.
+    #[error("{}", .0.what)]
+    Refused(#[source] Refused),
+    /// The gateway that runs does not hand over.
+    #[error("the gateway that runs did not hand over: {0}")]
+    NotHandedOver(#[source] io::Error),
     /// Neither documents nor a configuration are given.
     #[error("no document is named, and there is no `portcullis.toml` here")]
     NothingNamed,
@@ -123,6 +137,10 @@ impl Failure {
                 "end the other process, or give this one a `data_dir` of its own".to_owned()
             }
             Self::DataDir(DataDirError::Unusable(_, error)) => writable_remedy(error).to_owned(),
+            Self::NotHandedOver(_) => "it goes on; is it as new as this one, and of the same user?".to_owned(),
+            Self::NotKept => "write a `portcullis.toml` that names the document".to_owned(),
+            Self::Refused(refused) => refused.remedy.clone(),
+            Self::Store(_) => "nothing was changed".to_owned(),
             Self::Live(_) | Self::Readings(_) | Self::Start(_) | Self::Tls(_) => String::new(),
             Self::DocumentMissing => "name one, as in `proxy.yaml`, or write it into `portcullis.toml`".to_owned(),
             Self::NobodyListens(..) => "start it with `portcullis serve --config …`, as the same user".to_owned(),

@@ -7,6 +7,7 @@ mod tls;
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -25,6 +26,7 @@ use crate::{
     config::{self, Api, CONFIG_BYTES_MAX, Config},
     failure::Failure,
     origin_certificates,
+    releases::{Releases, document_name},
     report::Sources,
 };
 
@@ -35,27 +37,42 @@ pub(crate) struct Loaded {
     pub(crate) config_file: Option<PathBuf>,
     /// The configuration, as far as it is sound.
     pub(crate) config: Config,
-    /// The document of each of its APIs, in their order; `None` where it cannot be read at all.
+    /// The document of each of its APIs as it stands, in their order; `None` where it cannot be read at all.
     pub(crate) documents: Vec<Option<Document>>,
+    /// The documents of deployments that stages are pinned to, by API and number.
+    pub(crate) deployed: BTreeMap<(String, u32), Document>,
+    /// What is deployed, and what is to be kept of this.
+    pub(crate) releases: Releases,
+    /// The numbers under which documents are served as they stand, by API.
+    pub(crate) numbers: BTreeMap<String, u32>,
+    /// What is wrong with documents that no stage serves as they stand: they may be half written.
+    pub(crate) drafts: Findings,
     /// The texts, for excerpts.
     pub(crate) sources: Sources,
     /// What is wrong with any of it so far.
     pub(crate) findings: Findings,
 }
 
+/// Changes what is deployed before documents are read.
+pub(crate) type Amend<'a> = &'a mut dyn FnMut(&Config, &mut Releases) -> Result<(), Failure>;
+
 /// Reads a configuration file and its documents.
 ///
 /// # Errors
-/// The configuration file itself cannot be read; whatever else is wrong is a finding.
-pub(crate) fn from_file(path: &Path) -> Result<Loaded, Failure> {
+/// The configuration file itself cannot be read, or the change is refused; whatever else is wrong is a finding.
+pub(crate) fn from_file(path: &Path, amend: Option<Amend<'_>>) -> Result<Loaded, Failure> {
     let name = path.display().to_string();
     let text =
         read_text(path, CONFIG_BYTES_MAX as u64).map_err(|error| Failure::NotReadable(format!("`{name}`"), error))?;
     let directory = path.parent().unwrap_or(Path::new(""));
-    let (config, findings) = config::read(&name, &text, directory);
+    let (config, mut findings) = config::read(&name, &text, directory);
     let mut sources = Sources::default();
     sources.keep(name, text);
-    let loaded = load_documents(config, sources, findings);
+    let mut releases = Releases::read(&config, &mut findings);
+    if let Some(amend) = amend {
+        amend(&config, &mut releases)?;
+    }
+    let loaded = load_documents(config, releases, sources, findings);
     Ok(Loaded {
         config_file: Some(path.to_owned()),
         ..loaded
@@ -63,9 +80,11 @@ pub(crate) fn from_file(path: &Path) -> Result<Loaded, Failure> {
 }
 
 impl Loaded {
-    /// The files that it was read from: the configuration, its documents, and the certificates of listeners and for origins.
+    /// The files that are to be watched: the configuration, the documents that are served as they stand, and the certificates
+    /// of listeners and for origins.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let documents = self.config.apis.iter().map(|api| api.document.value.clone());
+        let followed = self.config.apis.iter().filter(|api| is_followed(api, &self.releases));
+        let documents = followed.map(|api| api.document.value.clone());
         let listeners = self.config.listeners.iter();
         let served = listeners
             .filter_map(|listener| listener.tls.as_ref())
@@ -101,48 +120,114 @@ impl Loaded {
     }
 }
 
-/// Reads the documents of a configuration.
-fn load_documents(config: Config, mut sources: Sources, mut findings: Findings) -> Loaded {
-    let documents = config
-        .apis
-        .iter()
-        .map(|api| load_document(api, &mut sources, &mut findings))
-        .collect();
+/// Reads the documents of a configuration, and those of the deployments that its stages are pinned to.
+fn load_documents(config: Config, mut releases: Releases, sources: Sources, findings: Findings) -> Loaded {
+    let mut reading = Reading { sources, findings };
+    let (mut documents, mut numbers, mut drafts) = (Vec::new(), BTreeMap::new(), Findings::new());
+    let mut deployed = BTreeMap::new();
+    for api in &config.apis {
+        let id = &api.id.value;
+        if is_followed(api, &releases) {
+            let read = reading.document(api);
+            let number = read
+                .as_ref()
+                .and_then(|(text, _)| releases.number_of_document(id, text));
+            numbers.extend(number.map(|number| (id.clone(), number)));
+            documents.push(read.and_then(|(_, document)| document));
+        } else {
+            let served = std::mem::take(&mut reading.findings);
+            documents.push(reading.document(api).and_then(|(_, document)| document));
+            drafts.extend(std::mem::replace(&mut reading.findings, served));
+        }
+        for (number, place) in pinned(api, &releases) {
+            if let Some(text) = releases.document(id, number, &place, &mut reading.findings) {
+                let name = match releases.is_new(id, number) {
+                    true => api.document.value.display().to_string(),
+                    false => document_name(&api.document.value, number),
+                };
+                let document = reading.read(name, text, api).1;
+                deployed.extend(document.map(|document| ((id.clone(), number), document)));
+            }
+        }
+    }
+    let Reading { sources, findings } = reading;
     Loaded {
         config_file: None,
         config,
         documents,
+        deployed,
+        releases,
+        numbers,
+        drafts,
         sources,
         findings,
     }
 }
 
-fn load_document(api: &Api, sources: &mut Sources, findings: &mut Findings) -> Option<Document> {
-    let path = &api.document.value;
-    let name = path.display().to_string();
-    match read_text(path, TEXT_BYTES_MAX as u64) {
-        Ok(text) => {
-            let (document, found) = portcullis_openapi::read(&name, &substitute(&text, api), api.kind);
-            findings.extend(found);
-            sources.keep(name, text);
-            document
+/// Whether a stage serves the API's document as it stands.
+fn is_followed(api: &Api, releases: &Releases) -> bool {
+    let mut stages = api.stages.iter();
+    stages.any(|stage| releases.target(api, stage).deployment.is_none())
+}
+
+/// The deployments that stages and canaries of an API serve, each once, and who said so.
+fn pinned(api: &Api, releases: &Releases) -> BTreeMap<u32, Place> {
+    let mut pinned = BTreeMap::new();
+    for stage in &api.stages {
+        let target = releases.target(api, stage);
+        let canary_place = stage.canary.as_ref().map(|canary| canary.place.clone());
+        let place = stage.deployment.as_ref().map(|deployment| deployment.place.clone());
+        let canary = target.canary.map(|canary| (canary.deployment, canary_place));
+        let whole = target.deployment.map(|number| (number, place));
+        for (number, place) in whole.into_iter().chain(canary) {
+            pinned
+                .entry(number)
+                .or_insert_with(|| place.unwrap_or_else(|| stage.name.place.clone()));
         }
-        Err(error) => {
-            let (code, remedy) = match error.kind() {
-                io::ErrorKind::NotFound => ("document-missing", missing_remedy(&api.document.place, path)),
-                io::ErrorKind::InvalidData => ("document-not-text", "save it as UTF-8".to_owned()),
-                _ => ("document-unreadable", "make it readable for this user".to_owned()),
-            };
-            let message = format!(
-                "the document `{name}` of the API `{}` cannot be read: {error}",
-                api.id.value
-            );
-            findings.error(api.document.place.clone(), code, message, remedy);
-            None
+    }
+    pinned
+}
+
+/// Documents on their way in.
+struct Reading {
+    sources: Sources,
+    findings: Findings,
+}
+
+impl Reading {
+    fn document(&mut self, api: &Api) -> Option<(String, Option<Document>)> {
+        let path = &api.document.value;
+        match read_text(path, TEXT_BYTES_MAX as u64) {
+            Ok(text) => Some(self.read(path.display().to_string(), text, api)),
+            Err(error) => {
+                unreadable(api, &error, &mut self.findings);
+                None
+            }
         }
+    }
+
+    fn read(&mut self, name: String, text: String, api: &Api) -> (String, Option<Document>) {
+        let (document, found) = portcullis_openapi::read(&name, &substitute(&text, api), api.kind);
+        self.findings.extend(found);
+        self.sources.keep(name, text.clone());
+        (text, document)
     }
 }
 
+fn unreadable(api: &Api, error: &io::Error, findings: &mut Findings) {
+    let path = &api.document.value;
+    let name = path.display();
+    let (code, remedy) = match error.kind() {
+        io::ErrorKind::NotFound => ("document-missing", missing_remedy(&api.document.place, path)),
+        io::ErrorKind::InvalidData => ("document-not-text", "save it as UTF-8".to_owned()),
+        _ => ("document-unreadable", "make it readable for this user".to_owned()),
+    };
+    let message = format!(
+        "the document `{name}` of the API `{}` cannot be read: {error}",
+        api.id.value
+    );
+    findings.error(api.document.place.clone(), code, message, remedy);
+}
 /// What Amazon's import puts in the place of its pseudo parameters. They never hold a line break, so places stay true.
 fn substitute<'t>(text: &'t str, api: &Api) -> Cow<'t, str> {
     if !text.contains("${AWS::") {

@@ -12,6 +12,7 @@ mod origin_certificates;
 mod post;
 mod process_log;
 mod protect;
+mod releases;
 mod report;
 mod secret_file;
 mod service;

@@ -2,8 +2,10 @@
 
 mod alarms;
 mod bind;
+mod canary_watch;
 mod certificates;
 mod descriptors;
+mod handover;
 mod metrics;
 mod otlp;
 mod readings;
@@ -12,20 +14,27 @@ mod renewals;
 mod tls;
 
 use std::{
+    io,
     num::NonZeroUsize,
+    os::unix::net::UnixStream,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub(crate) use self::{
     alarms::{ReceiverError, Watch, statuses as alarm_statuses},
     bind::remedy as bind_remedy,
+    handover::take as take_over,
     otlp::OtlpError,
     reload::{Load, Reloader},
+};
+use self::{
+    canary_watch::{Breach, CanaryWatch},
+    handover::Inherited,
 };
 use portcullis_core::SystemClock;
 use portcullis_net::{
@@ -34,10 +43,22 @@ use portcullis_net::{
     upstream::UpstreamStats,
 };
 use portcullis_proxy::{Fixtures, Gateway, Live};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    time::Interval,
+};
 
 use self::tls::{Tls, WARN_EVERY};
-use crate::{config::Config, control_socket, data_dir::DataDir, failure::Failure, load::Compiled, report};
+use crate::{
+    config::Config,
+    control_socket::{self, TASKS_MAX, Task, Tasks},
+    data_dir::DataDir,
+    failure::Failure,
+    load::Compiled,
+    releases::Releases,
+    report,
+};
 
 /// How long requests under way may take to their end once the gateway is told to stop.
 const GRACE: Duration = Duration::from_secs(30);
@@ -57,7 +78,8 @@ pub(crate) struct Service {
     exporter: Option<otlp::Exporter>,
     reloader: Reloader,
     signals: Signals,
-    _data_dir: Option<DataDir>,
+    data_dir: Option<DataDir>,
+    canaries: CanaryWatch,
 }
 
 /// Why a gateway ended.
@@ -69,29 +91,62 @@ pub(crate) enum End {
     CutOff,
 }
 
+/// What happens.
+enum Event {
+    End,
+    Hangup,
+    /// It is time to look at files.
+    Look,
+    /// It is time to warn again of what was not mended.
+    Warn,
+    Task(Task),
+}
+
 /// What the process is told from outside.
 struct Signals {
     runtime: tokio::runtime::Runtime,
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    tasks: mpsc::Receiver<Task>,
+    warn: Interval,
+}
+
+/// Why a gateway stops to serve.
+enum Stopped {
+    /// It was told to.
+    Told,
+    /// Another process serves in its place.
+    TakenOver,
 }
 
 // === impl Service ===
 
 impl Service {
-    /// Starts to serve what was compiled as the configuration says. The data directory is taken before a port is bound; all of
-    /// what cannot be opened is reported at once.
-    pub(crate) fn start(config: &Config, compiled: Compiled, mut reloader: Reloader) -> Result<Self, Failure> {
-        let data_dir = config
-            .data_dir
-            .as_ref()
-            .map(|path| DataDir::take(&path.value))
-            .transpose()
-            .map_err(Failure::DataDir)?;
+    /// Starts to serve what was compiled as the configuration says. The data directory is taken before a port is bound, or both are
+    /// `inherited` from the process that has them; all of what cannot be opened is reported at once.
+    pub(crate) fn start(
+        compiled: Compiled,
+        mut reloader: Reloader,
+        mut releases: Releases,
+        inherited: Option<Inherited>,
+    ) -> Result<Self, Failure> {
+        let config = &reloader.running().clone();
+        let Inherited {
+            data_dir,
+            listeners: sockets,
+            metrics: metrics_sockets,
+            giver,
+        } = match inherited {
+            Some(inherited) => inherited,
+            None => Inherited::nothing(config)?,
+        };
+        if data_dir.is_some() {
+            reload::note_unkept(releases.keep(config));
+        }
         descriptors::raise(config);
-        bind::probe(config)?;
-        let signals = Signals::catch().map_err(Failure::Start)?;
+        bind::probe(config, &[&*sockets, &*metrics_sockets].concat())?;
+        let (signals, tasks) = Signals::catch().map_err(Failure::Start)?;
         let workers = workers(config);
         let mut fixtures = Fixtures::new(workers).map_err(Failure::Start)?;
         fixtures.tracer = otlp::tracer(config.otlp.as_ref());
@@ -116,7 +171,7 @@ impl Service {
                 .map(|(index, listener)| bind::settings(listener, tls.listener(index)))
                 .collect(),
         };
-        let server = Server::start(settings, |WorkerId(id)| {
+        let server = Server::start_with(settings, sockets, |WorkerId(id)| {
             let worker = gateway.worker(id);
             upstreams
                 .lock()
@@ -143,16 +198,16 @@ impl Service {
         let metrics = match &config.metrics {
             Some(address) => {
                 let answers = (&fixtures.metrics, &ready, &alarms);
-                Some(metrics::start(address.value, answers).map_err(Failure::Start)?)
+                let started = metrics::start(address.value, metrics_sockets, answers);
+                Some(started.map_err(Failure::Start)?)
             }
             None => None,
         };
         if let Some(directory) = &config.data_dir {
-            let listening = control_socket::listen(&directory.value, Arc::clone(&gateway), Arc::clone(&alarms));
+            let alarms = Arc::clone(&alarms);
+            let listening = control_socket::listen(&directory.value, Arc::clone(&gateway), alarms, tasks);
             if let Err(error) = listening {
-                report::note(&format!(
-                    "warning: `portcullis flush` will not reach this gateway: {error}"
-                ));
+                report::note(&format!("warning: no command will reach this gateway: {error}"));
             }
         }
         let service = Self {
@@ -165,9 +220,13 @@ impl Service {
             exporter,
             reloader,
             signals,
-            _data_dir: data_dir,
+            data_dir,
+            canaries: CanaryWatch::default(),
         };
         service.announce();
+        if let Some(giver) = giver {
+            handover::confirm(giver).map_err(Failure::Start)?;
+        }
         Ok(service)
     }
 
@@ -182,10 +241,12 @@ impl Service {
 
     /// Serves until the process is told to end.
     pub(crate) fn run(mut self) -> End {
-        self.signals
-            .wait(&self.fixtures, &self.gateway, &self.tls, &mut self.reloader);
+        let why = match self.wait() {
+            Stopped::Told => "ending",
+            Stopped::TakenOver => "ending, for another process has taken over",
+        };
         report::note(&format!(
-            "ending: requests under way have {} s; a second signal cuts them off",
+            "{why}: requests under way have {} s; a second signal cuts them off",
             GRACE.as_secs()
         ));
         self.ready.store(false, Ordering::Relaxed);
@@ -208,6 +269,66 @@ impl Service {
         }
         drop(metrics); // last, so that it could be asked all the while
         end
+    }
+
+    /// Waits to be told to end. A hangup has the access logs opened again (logrotate) and everything loaded again; so has a
+    /// changed file, without the former.
+    fn wait(&mut self) -> Stopped {
+        loop {
+            match self.signals.next() {
+                Event::End => return Stopped::Told,
+                Event::Hangup => {
+                    self.fixtures.logs().iter().for_each(|log| log.reopen());
+                    self.reloader.reload(&self.gateway, &self.fixtures);
+                }
+                Event::Look => {
+                    self.reloader.tend_certificates();
+                    self.fixtures.close_unused_logs();
+                    self.look_at_canaries();
+                    if self.reloader.is_due() {
+                        self.reloader.reload(&self.gateway, &self.fixtures);
+                    }
+                }
+                Event::Warn => self.tls.warn(),
+                Event::Task(Task::Release(order, reply)) => {
+                    let said = self.reloader.carry_out(&order, &self.gateway, &self.fixtures);
+                    let _ = reply.send(said); // whoever asked may have gone
+                }
+                // Nothing else is done meanwhile: what the other process reads must stay as it is.
+                Event::Task(Task::HandOver(stream)) => match self.hand_over(stream) {
+                    Ok(()) => return Stopped::TakenOver,
+                    Err(error) => report::note(&format!(
+                        "warning: no other process took over ({error}); this one goes on"
+                    )),
+                },
+            }
+        }
+    }
+
+    /// Rolls back those that do worse than they may.
+    fn look_at_canaries(&mut self) {
+        let live = self.gateway.live();
+        for breach in self
+            .canaries
+            .look(Instant::now(), live.snapshot(), &self.fixtures.metrics)
+        {
+            let Breach { api, stage, reason } = breach;
+            report::note(&format!(
+                "warning: the canary of {stage} of {api} is rolled back: {reason}"
+            ));
+            if let Err(failure) = self.reloader.stop_canary(&self.gateway, (&api, &stage), reason) {
+                report::note(&format!("error: it would come back with the next start: {failure}"));
+            }
+        }
+    }
+
+    fn hand_over(&self, stream: UnixStream) -> io::Result<()> {
+        let held = handover::Held {
+            lock: self.data_dir.as_ref().map(DataDir::lock),
+            listeners: self.server.listening(),
+            metrics: self.metrics.iter().flat_map(Server::listening).collect(),
+        };
+        handover::give(stream, &held)
     }
 
     fn announce(&self) {
@@ -237,51 +358,45 @@ fn workers(config: &Config) -> usize {
 
 impl Signals {
     /// From now on signals are answered here. Before anything is announced, so that whoever waits for that can stop us.
-    fn catch() -> std::io::Result<Self> {
+    fn catch() -> io::Result<(Self, Tasks)> {
+        let (sender, tasks) = mpsc::channel(TASKS_MAX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let context = runtime.enter();
         let [interrupt, terminate, hangup] =
             [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        // The first warning came with the findings.
+        let warn = tokio::time::interval_at(tokio::time::Instant::now() + WARN_EVERY, WARN_EVERY);
         drop(context);
-        Ok(Self {
+        let signals = Self {
             runtime,
             interrupt: interrupt?,
             terminate: terminate?,
             hangup: hangup?,
-        })
+            tasks,
+            warn,
+        };
+        Ok((signals, sender))
     }
-
-    /// Waits to be told to end. A hangup has the access logs opened again (logrotate) and everything loaded again; so has a
-    /// changed file, without the former.
-    fn wait(&mut self, fixtures: &Fixtures, gateway: &Gateway, tls: &Tls, reloader: &mut Reloader) {
+    /// What happens next.
+    fn next(&mut self) -> Event {
         let Self {
             runtime,
             interrupt,
             terminate,
             hangup,
+            tasks,
+            warn,
         } = self;
         runtime.block_on(async {
-            let mut look = tokio::time::interval(LOOK_EVERY);
-            // The first warning came with the findings.
-            let mut warn = tokio::time::interval_at(tokio::time::Instant::now() + WARN_EVERY, WARN_EVERY);
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => return,
-                    _ = terminate.recv() => return,
-                    _ = hangup.recv() => {
-                        fixtures.logs().iter().for_each(|log| log.reopen());
-                        reloader.reload(gateway, fixtures);
-                    }
-                    _ = warn.tick() => tls.warn(),
-                    _ = look.tick() => {
-                        reloader.tend_certificates();
-                        if reloader.is_due() {
-                            reloader.reload(gateway, fixtures);
-                        }
-                    }
-                }
+            tokio::select! {
+                _ = interrupt.recv() => Event::End,
+                _ = terminate.recv() => Event::End,
+                _ = hangup.recv() => Event::Hangup,
+                Some(task) = tasks.recv() => Event::Task(task),
+                () = tokio::time::sleep(LOOK_EVERY) => Event::Look,
+                _ = warn.tick() => Event::Warn,
             }
-        });
+        })
     }
 
     /// Stops a server, or is told a second time.

@@ -26,6 +26,7 @@ const LAYERS: [&[&str]; 5] = [
     &[
         "portcullis-model",
         "portcullis-net",
+        "portcullis-store",
         "portcullis-telemetry",
         "portcullis-cluster",
     ],

@@ -1,6 +1,9 @@
 //! A snapshot in force, with everything that its requests need at hand: origins, keys, logs, metrics.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
 
 use portcullis_model::{
     Snapshot,
@@ -72,6 +75,8 @@ pub struct Fixtures {
     pub tracer: Option<Arc<Tracer>>,
     workers: usize,
     logs: std::sync::Mutex<HashMap<Destination, AccessLog>>,
+    /// Every snapshot in force, and those before it that a request still holds.
+    lives: std::sync::Mutex<Vec<Weak<Live>>>,
 }
 
 /// Why a snapshot cannot be put in force.
@@ -94,8 +99,10 @@ pub enum LiveError {
         error: FileError,
     },
     /// An origin cannot be called.
-    #[error("stage `{stage}`: {error}")]
+    #[error("stage `{stage}` of `{api}`: {error}")]
     Origin {
+        /// The API.
+        api: String,
         /// The stage.
         stage: String,
         /// Why.
@@ -115,10 +122,32 @@ impl Fixtures {
             tracer: None,
             workers,
             logs: std::sync::Mutex::default(),
+            lives: std::sync::Mutex::default(),
         })
     }
 
-    /// Every access log that was opened.
+    /// Closes the access logs that no stage writes to any more, nor any request that began under an earlier snapshot. Waits for
+    /// their last lines, so it is not for workers.
+    pub fn close_unused_logs(&self) {
+        let mut lives = self.lives.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        lives.retain(|live| live.strong_count() > 0);
+        let mut used = Vec::new();
+        for live in lives.iter().filter_map(Weak::upgrade) {
+            let specs = live
+                .snapshot
+                .stages
+                .iter()
+                .filter_map(|stage| stage.access_log.as_ref());
+            used.extend(specs.map(|spec| destination(&spec.destination)));
+        }
+        drop(lives);
+        let mut logs = self.logs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let unused: Vec<_> = logs.extract_if(|destination, _| !used.contains(destination)).collect();
+        drop(logs);
+        drop(unused); // the last handle: this is where it is waited
+    }
+
+    /// Every access log that is open.
     pub fn logs(&self) -> Vec<AccessLog> {
         self.logs
             .lock()
@@ -130,11 +159,7 @@ impl Fixtures {
 
     /// One log per destination, however many stages write to it.
     fn log(&self, destination: &LogDestination) -> std::io::Result<AccessLog> {
-        let destination = match destination {
-            LogDestination::Stdout => Destination::Stdout,
-            LogDestination::Stderr => Destination::Stderr,
-            LogDestination::File(path) => Destination::File(path.clone()),
-        };
+        let destination = self::destination(destination);
         let mut logs = self.logs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(log) = logs.get(&destination) {
             return Ok(log.clone());
@@ -142,6 +167,14 @@ impl Fixtures {
         let log = AccessLog::open(destination.clone())?;
         logs.insert(destination, log.clone());
         Ok(log)
+    }
+}
+
+fn destination(destination: &LogDestination) -> Destination {
+    match destination {
+        LogDestination::Stdout => Destination::Stdout,
+        LogDestination::Stderr => Destination::Stderr,
+        LogDestination::File(path) => Destination::File(path.clone()),
     }
 }
 
@@ -167,13 +200,17 @@ impl Live {
             return Err(errors);
         }
         let quotes_requests = snapshot.stages.iter().any(|stage| !stage.gateway_responses.is_empty());
-        Ok(Arc::new(Self {
+        let live = Arc::new(Self {
             snapshot,
             stages,
             quotes_requests,
             nowhere,
             tracer: fixtures.tracer.clone(),
-        }))
+        });
+        let mut lives = fixtures.lives.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        lives.push(Arc::downgrade(&live));
+        drop(lives);
+        Ok(live)
     }
 
     /// What is served.
@@ -278,6 +315,7 @@ impl LiveStage {
                     origins.push(origin);
                 }
                 Err(error) => errors.push(LiveError::Origin {
+                    api: stage.api.to_string(),
                     stage: stage.name.to_string(),
                     error,
                 }),
@@ -299,7 +337,7 @@ impl LiveStage {
         let series = |route: &str| {
             fixtures.metrics.route(RouteKey {
                 api: stage.api.clone(),
-                stage: stage.name.clone(),
+                stage: stage.label().into(),
                 route: route.into(),
             })
         };

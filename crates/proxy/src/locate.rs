@@ -1,6 +1,6 @@
 //! Steps 2 and 4: host and path to API and stage, then path and verb to a route.
 
-use portcullis_core::RequestPath;
+use portcullis_core::{RequestId, RequestPath};
 use portcullis_model::{
     Unlocated,
     domain::MappingIndex,
@@ -27,11 +27,12 @@ pub struct Routed<'s, 'r> {
     parameters: Parameters<'s, 'r>,
 }
 
-/// Finds the stage.
+/// Finds the stage, and whether its canary answers in its place: by a draw from the request's id.
 pub(crate) fn locate<'s, 'r>(
     snapshot: &'s Snapshot,
     received: &Received<'r>,
     host: Option<&str>,
+    id: &RequestId,
 ) -> Result<Located<'s, 'r>, Rejection> {
     let found = snapshot
         .locate(host, received.path())
@@ -40,9 +41,16 @@ pub(crate) fn locate<'s, 'r>(
             Unlocated::NoStage => Rejection::UnknownStage,
             Unlocated::EndpointDisabled(kind) => Rejection::EndpointDisabled(kind),
         })?;
+    let canary = found
+        .stage
+        .canary
+        .as_ref()
+        .filter(|canary| canary.share.takes(id.draw()));
+    let drawn = canary.and_then(|canary| Some((canary.index, snapshot.stages.get(canary.index)?)));
+    let (index, stage) = drawn.unwrap_or((found.index, found.stage));
     Ok(Located {
-        index: found.index,
-        stage: found.stage,
+        index,
+        stage,
         path: found.path,
         mapping: found.mapping,
     })

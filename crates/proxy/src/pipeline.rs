@@ -9,7 +9,6 @@ use crate::{
     Observer, Rejection, Step,
     authenticate::{self, Caller, Credentials},
     authorize::{self, Circumstances},
-    compression::Compression,
     gateway::Worker,
     integrate::{self, Admitted, Message},
     locate::{self, Located, Routed},
@@ -38,13 +37,12 @@ pub(crate) async fn proceed<O: Observer>(
         format_args!("{method} {}", received.path().as_received()),
     );
 
-    let located = locate::locate(&live.snapshot, &received, receive::host(uri, headers))?;
+    let located = locate::locate(&live.snapshot, &received, receive::host(uri, headers), &record.id)?;
     record.mapping = located.mapping();
     record.enter_stage(located.index(), uri, headers);
-    record.compression = Compression::asked(located.stage(), method, headers);
     observer.passed(
         Step::Locate,
-        format_args!("API {}, stage {}", located.stage().api, located.stage().name),
+        format_args!("API {}, stage {}", located.stage().api, located.stage().label()),
     );
 
     preflight::share(located.stage(), headers, record);

@@ -20,7 +20,6 @@ use crate::{
     Rejection, Step,
     address::AddressText,
     authenticate::{Caller, Standing},
-    compression::Compression,
     gateway::WorkerShared,
     live::{Live, LiveStage},
     trace::Trace,
@@ -51,8 +50,6 @@ pub struct Record {
     pub(crate) trace: Option<Box<Trace>>,
     /// Headers that steps want on the answer, whatever it will be; `None` until one does.
     pub(crate) queued: Option<Box<http::HeaderMap>>,
-    /// Whether and how the answer is to be compressed, where the stage does so.
-    pub(crate) compression: Option<Compression>,
     pub(crate) status: u16,
 }
 
@@ -210,6 +207,17 @@ impl ContextValues for Record {
             Variable::AuthorizeStatus => self.status_of(Step::Authorize, sink),
             Variable::AuthorizerStatus => self.status_of(Step::Authenticate, sink),
             Variable::BasePathMatched => text(sink, self.base_path()),
+            Variable::DeploymentId => {
+                if let Some(number) = stage.and_then(|stage| stage.deployment) {
+                    sink.number(number.into());
+                }
+            }
+            // Only where there is a canary (Amazon).
+            Variable::IsCanaryRequest => match stage {
+                Some(stage) if stage.is_canary => sink.text("true"),
+                Some(stage) if stage.canary.is_some() => sink.text("false"),
+                _ => {}
+            },
             Variable::DomainName => text(sink, self.kept.host.as_deref()),
             Variable::DomainPrefix => {
                 text(sink, self.kept.host.as_deref().and_then(|host| host.split('.').next()));
@@ -254,7 +262,7 @@ impl ContextValues for Record {
             Variable::Stage => text(sink, stage.map(|stage| &*stage.name)),
             Variable::Status => sink.number(self.status.into()),
             Variable::XrayTraceId => text(sink, self.kept.trace_id.as_deref()),
-            // Nobody here has these: no IAM users, client certificates, deployments, firewall or function behind us.
+            // Nobody here has these: no IAM users, client certificates, firewall or function behind us.
             Variable::AuthenticateLatency
             | Variable::AuthorizeLatency
             | Variable::AuthorizerIntegrationLatency
@@ -264,7 +272,6 @@ impl ContextValues for Record {
             | Variable::AwsEndpointRequestId
             | Variable::AwsEndpointRequestId2
             | Variable::DataProcessed
-            | Variable::DeploymentId
             | Variable::ErrorValidationErrorString
             | Variable::IdentityAccessKey
             | Variable::IdentityAccountId
@@ -286,7 +293,6 @@ impl ContextValues for Record {
             | Variable::IdentityUserArn
             | Variable::IdentityVpcId
             | Variable::IdentityVpceId
-            | Variable::IsCanaryRequest
             | Variable::ResourceId
             | Variable::ResponseLength
             | Variable::WafError

@@ -21,6 +21,9 @@ use crate::listener::ListenerSettings;
 
 /// How much of a body that nobody wanted is read to keep the connection.
 const DRAIN_BYTES_MAX: u64 = 64 * 1024;
+/// How long a connection at rest may still bring a request once the server stops: it may be under way already, and a client
+/// that sent it as the connection closed could not tell whether it was served.
+const LAST_REQUEST_WAIT: Duration = Duration::from_millis(250);
 /// How long a connection is kept open for the client to read the last answer.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -88,6 +91,7 @@ async fn next<IO: Link>(
     worker: &Worker,
 ) -> Result<(RequestHead, RequestFraming), NoRequest> {
     let mut has_begun = false;
+    let mut is_last = false;
     {
         let mut wire = lock(wire);
         wire.rest();
@@ -111,8 +115,10 @@ async fn next<IO: Link>(
                     let due = Instant::now() + wire.times.head;
                     wire.timer.set(due);
                 }
-            } else if worker.is_stopping() {
-                return Poll::Ready(Err(NoRequest::End));
+            } else if worker.is_stopping() && !is_last {
+                is_last = true;
+                let due = Instant::now() + LAST_REQUEST_WAIT;
+                wire.timer.set(due);
             }
             match wire.poll_fill(context, HEAD_READ_BYTES) {
                 Poll::Ready(Ok(1..)) => {}

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use super::handler::Handler;
+use super::handover;
 use super::stats::ServerStats;
 use super::worker::{Listener, Stop, Worker};
 use crate::listener::{ListenerSettings, bind, to_std};
@@ -34,7 +36,19 @@ pub struct Server {
     stop: watch::Sender<Option<Instant>>,
     threads: Vec<JoinHandle<()>>,
     addresses: Vec<SocketAddr>,
+    /// The listening sockets once more, to be handed over to another process.
+    sockets: Vec<Listening>,
     stats: Arc<ServerStats>,
+}
+
+/// Sockets that listen on one address, each with a queue of its own: whoever waits in one is lost when its last holder closes
+/// it. So they are handed over, and never bound anew, when one process follows another.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// The address with its real port.
+    pub address: SocketAddr,
+    /// At least one.
+    pub sockets: Vec<Arc<OwnedFd>>,
 }
 
 /// A worker that is ready to run.
@@ -51,15 +65,32 @@ impl Server {
     ///
     /// Errors: an address cannot be bound, or the system gives no thread or descriptor. Nothing runs then.
     pub fn start<H: Handler>(settings: ServerSettings, factory: impl Fn(WorkerId) -> H) -> io::Result<Self> {
+        Self::start_with(settings, Vec::new(), factory)
+    }
+
+    /// The same, with sockets that another process has handed over in the place of those that would be bound to their
+    /// addresses. A listener on any free port takes one of its host's.
+    pub fn start_with<H: Handler>(
+        settings: ServerSettings,
+        mut inherited: Vec<Listening>,
+        factory: impl Fn(WorkerId) -> H,
+    ) -> io::Result<Self> {
         let workers = settings.workers.max(1);
         let mut addresses = Vec::with_capacity(settings.listeners.len());
         let mut sockets: Vec<Vec<(Socket, Arc<Listener>)>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut held = Vec::with_capacity(settings.listeners.len());
         for (index, listener) in settings.listeners.into_iter().enumerate() {
-            let (bound, address) = bind(listener.address, workers)?;
+            let (bound, address) = match handover::claim(&mut inherited, listener.address) {
+                Some(listening) => handover::spread(&listening, workers)?,
+                None => bind(listener.address, workers)?,
+            };
             addresses.push(address);
+            held.push(handover::keep(&bound, address)?);
             let listener = Listener::new(index, listener);
-            for (socket, of_worker) in bound.into_iter().zip(&mut sockets) {
-                of_worker.push((socket, Arc::clone(&listener)));
+            for (number, socket) in bound.into_iter().enumerate() {
+                if let Some(of_worker) = sockets.get_mut(number % workers) {
+                    of_worker.push((socket, Arc::clone(&listener)));
+                }
             }
         }
         let stats = Arc::new(ServerStats::default());
@@ -72,6 +103,7 @@ impl Server {
             stop: watch::Sender::new(None),
             threads: Vec::with_capacity(workers),
             addresses,
+            sockets: held,
             stats,
         };
         for (index, worker) in prepared.into_iter().enumerate() {
@@ -90,6 +122,11 @@ impl Server {
         &self.addresses
     }
 
+    /// The listening sockets, to be handed over to another process.
+    pub fn listening(&self) -> Vec<Listening> {
+        self.sockets.clone()
+    }
+
     /// The counters, which outlive the server.
     pub fn stats(&self) -> Arc<ServerStats> {
         Arc::clone(&self.stats)
@@ -102,6 +139,7 @@ impl Server {
     }
 
     fn stop_by(&mut self, due: Instant) {
+        self.sockets.clear(); // or they would stay open until the last connection has ended
         self.stop.send_replace(Some(due));
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {

@@ -9,6 +9,7 @@ mod answer;
 mod connection;
 mod date;
 mod handler;
+mod handover;
 mod handshake;
 mod http2;
 mod lifecycle;
@@ -25,6 +26,6 @@ mod worker;
 mod tests;
 
 pub use handler::{Fault, Handler, Peer, Receipt, Sent};
-pub use lifecycle::{Server, ServerSettings, WorkerId};
+pub use lifecycle::{Listening, Server, ServerSettings, WorkerId};
 pub use request_body::RequestBody;
 pub use stats::ServerStats;

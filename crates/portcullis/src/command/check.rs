@@ -42,6 +42,8 @@ pub(super) struct Check {
 
 pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     let mut loaded = args.source.load(Mounting::Apart)?;
+    let drafts = std::mem::take(&mut loaded.drafts);
+    loaded.findings.extend(drafts);
     let snapshot = loaded.compile(None);
     let secrets = secrets(&mut loaded);
     leave_out_unissued(&mut loaded);
@@ -117,9 +119,9 @@ fn look_at_files(loaded: &mut Loaded, mut snapshot: Snapshot) -> Result<(), Fail
         let message = error.to_string();
         match error {
             LiveError::AccessLog { .. } => {} // none is opened
-            LiveError::Origin { stage, .. } => {
+            LiveError::Origin { api, stage, .. } => {
                 findings.error(
-                    loaded.stage_place("", &stage),
+                    loaded.stage_place(&api, &stage),
                     "origin-unusable",
                     message,
                     "mend `origin_roots` or `origin_client_certificate`, or the integration's `uri`",

@@ -18,7 +18,7 @@ use super::{Exit, serve};
 use crate::{
     config::{self, check_stage_name},
     failure::Failure,
-    load::{self, DEFAULT_LISTEN},
+    load::{self, Amend, DEFAULT_LISTEN},
     process_log::ProcessLog,
     protect::{CONFIG, DOCUMENT, Protection, Written, write},
     report, secret_file,
@@ -87,14 +87,14 @@ pub(super) fn run(args: &Protect) -> Result<Exit, Failure> {
     warn_if_unreachable(&uri);
 
     let listen = args.listen;
-    let load = move || {
-        let mut loaded = load::from_file(&config)?;
+    let load = move |amend: Option<Amend<'_>>| {
+        let mut loaded = load::from_file(&config, amend)?;
         if let (Some(address), Some(listener)) = (listen, loaded.config.listeners.first_mut()) {
             listener.address.value = address;
         }
         Ok(loaded)
     };
-    let service = serve::start(Box::new(load))?;
+    let service = serve::start(Box::new(load), false)?;
     explain(&service.url(), &protection, &token(&secret, encoding, &protection)?);
     Ok(serve::end(service.run()))
 }

@@ -6,10 +6,10 @@ use super::Exit;
 use crate::{
     acme,
     failure::Failure,
-    load::{Loaded, Mounting, Serving, Source},
+    load::{Amend, Loaded, Mounting, Serving, Source},
     process_log::ProcessLog,
     report::{self, Form},
-    service::{End, Load, Reloader, Service},
+    service::{self, End, Load, Reloader, Service},
 };
 
 pub(super) const HELP: &str = "\
@@ -24,8 +24,8 @@ it says `listening on http://…` (or `https://…`) on standard error for each 
 
 SIGINT and SIGTERM end it when the requests under way are answered, within 30 s; a second one ends it at once. SIGHUP \
 has access logs opened again and everything loaded again, and so has a change of the configuration, a document or a certificate: no \
-request is dropped, and a bad change is reported while the old goes on. Listeners, workers, metrics and data_dir change \
-with the next start.";
+request is dropped, and a bad change is reported while the old goes on. Listeners, workers and metrics change with the \
+next start: `portcullis serve --take-over` makes one without a dropped request, also of another version.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
@@ -41,6 +41,10 @@ pub(super) struct Serve {
     /// Where /metrics, /livez and /readyz are answered; nowhere when absent.
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "config")]
     metrics_listen: Option<SocketAddr>,
+    /// Take the listening sockets and the data directory over from the gateway that runs on it, which ends when this one
+    /// serves; no request is dropped. Starts as usual when none runs.
+    #[arg(long, conflicts_with = "documents")]
+    take_over: bool,
     /// Threads that serve [default: one per core].
     #[arg(long, value_name = "NUMBER")]
     workers: Option<NonZeroUsize>,
@@ -56,31 +60,45 @@ pub(super) fn run(args: &Serve) -> Result<Exit, Failure> {
         access_log: args.access_log.clone(),
     };
     let (source, workers) = (args.source.clone(), args.workers);
-    let load = move || {
-        let mut loaded = source.load_served(Mounting::Root, &serving)?;
+    let load = move |amend: Option<Amend<'_>>| {
+        let mut loaded = source.load_served(Mounting::Root, &serving, amend)?;
         if workers.is_some() {
             loaded.config.workers = workers;
         }
         Ok(loaded)
     };
-    Ok(end(start(Box::new(load))?.run()))
+    Ok(end(start(Box::new(load), args.take_over)?.run()))
 }
 
 /// Loads and starts, or prints everything that is wrong with it. The same is loaded again when its files change.
-pub(super) fn start(load: Load) -> Result<Service, Failure> {
-    let mut loaded = load()?;
+///
+/// With `take_over` the process that owns the data directory hands its sockets over once everything could be loaded; from then
+/// on until this one serves it changes nothing, so everything is loaded once more.
+pub(super) fn start(load: Load, take_over: bool) -> Result<Service, Failure> {
+    let mut loaded = load(None)?;
     acme::have_something(&loaded.config)?;
+    let mut inherited = None;
+    if take_over {
+        if loaded.open(None).is_none() {
+            report::print(loaded.findings, &loaded.sources, Form::Text);
+            return Err(Failure::Findings);
+        }
+        let data_dir = loaded.config.data_dir.as_ref().ok_or(Failure::NotKept)?;
+        inherited = service::take_over(&data_dir.value).map_err(Failure::NotHandedOver)?;
+        loaded = load(None)?;
+    }
     let compiled = loaded.open(None);
     let files = loaded.files();
     let Loaded {
         config,
+        releases,
         sources,
         findings,
         ..
     } = loaded;
     report::print(findings, &sources, Form::Text);
-    let reloader = Reloader::new(load, config.clone(), &files);
-    Service::start(&config, compiled.ok_or(Failure::Findings)?, reloader)
+    let reloader = Reloader::new(load, config, &files);
+    Service::start(compiled.ok_or(Failure::Findings)?, reloader, releases, inherited)
 }
 
 /// How a command ends that served.

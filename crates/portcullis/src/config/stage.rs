@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use portcullis_core::{Place, RequestPath};
 use portcullis_openapi::document::{ApiKind, Located};
+use portcullis_store::Canary;
 
 use super::{
     access_log::{self, AccessLog},
     api::is_name_byte,
+    canary,
     methods::{self, METHODS_MAX, MethodSettings},
     origin_certificate::{self, OriginCertificate},
     section::Section,
@@ -48,6 +50,10 @@ pub(crate) struct Stage {
     pub(crate) origin_client_certificate: Option<Located<OriginCertificate>>,
     /// What it is for.
     pub(crate) description: Option<String>,
+    /// The deployment that it serves; `None` for its document as it stands, or what a command said.
+    pub(crate) deployment: Option<Located<u32>>,
+    /// Its canary.
+    pub(crate) canary: Option<Located<Canary>>,
 }
 
 /// `throttle`: the requests of a stage per second and at once.
@@ -95,6 +101,8 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
     let origin_roots = section.path("origin_roots");
     let origin_client_certificate = origin_certificate::read(section);
     let description = section.text("description");
+    let deployment = canary::read_deployment(section);
+    let canary = canary::read(section);
     section.finish();
     if let Some(text) = description
         .as_ref()
@@ -117,6 +125,8 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
         origin_roots,
         origin_client_certificate,
         description,
+        deployment,
+        canary,
     })
 }
 
@@ -196,7 +206,7 @@ pub(crate) fn check_mount(text: &str) -> Result<String, String> {
     Ok(mount.to_owned())
 }
 
-fn read_variables(table: &Section<'_>) -> BTreeMap<String, Located<String>> {
+pub(super) fn read_variables(table: &Section<'_>) -> BTreeMap<String, Located<String>> {
     let entries = table.entries();
     if entries.len() > VARIABLES_MAX {
         let message = format!(

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use portcullis_core::{Findings, Place};
 use portcullis_openapi::document::{ApiKind, Located};
 
-use super::{Loaded, from_file, load_documents};
+use super::{Amend, Loaded, from_file, load_documents};
 use crate::{
     command::parse_pair,
     config::{
@@ -18,6 +18,7 @@ use crate::{
         check_stage_name, check_variable,
     },
     failure::Failure,
+    releases::Releases,
     report::Sources,
 };
 
@@ -96,22 +97,28 @@ impl Source {
     /// # Errors
     /// The configuration file cannot be read, or there is none.
     pub(crate) fn load(&self, mounting: Mounting) -> Result<Loaded, Failure> {
-        self.load_served(mounting, &Serving::default())
+        self.load_served(mounting, &Serving::default(), None)
     }
 
     /// Reads what the arguments name; documents are to be served as `serving` says.
     ///
     /// # Errors
     /// The configuration file cannot be read, or there is none.
-    pub(crate) fn load_served(&self, mounting: Mounting, serving: &Serving) -> Result<Loaded, Failure> {
+    pub(crate) fn load_served(
+        &self,
+        mounting: Mounting,
+        serving: &Serving,
+        amend: Option<Amend<'_>>,
+    ) -> Result<Loaded, Failure> {
         match &self.how.config {
-            Some(path) => from_file(path),
+            Some(path) => from_file(path, amend),
             // A configuration says all of this itself; to read it and ignore what was asked for would be worse than nothing.
             None if self.documents.is_empty() && (self.how != How::default() || *serving != Serving::default()) => {
                 Err(Failure::DocumentMissing)
             }
-            None if self.documents.is_empty() && Path::new(CONFIG).is_file() => from_file(Path::new(CONFIG)),
+            None if self.documents.is_empty() && Path::new(CONFIG).is_file() => from_file(Path::new(CONFIG), amend),
             None if self.documents.is_empty() => Err(Failure::NothingNamed),
+            None if amend.is_some() => Err(Failure::NotKept),
             None => Ok(self.load_documents(mounting, serving)),
         }
     }
@@ -148,6 +155,7 @@ impl Source {
         let config = Config {
             data_dir: None,
             workers: None,
+            deployments_max: 1,
             listeners: listen.iter().map(|address| Listener::at(located(*address))).collect(),
             apis,
             domains: Vec::new(),
@@ -159,7 +167,7 @@ impl Source {
                 place: whole("--metrics-listen"),
             }),
         };
-        load_documents(config, Sources::default(), findings)
+        load_documents(config, Releases::default(), Sources::default(), findings)
     }
 
     fn api(
@@ -221,6 +229,8 @@ impl Source {
             }),
             origin_client_certificate: None,
             description: None,
+            deployment: None,
+            canary: None,
         };
         Some(Api {
             id: located(id),

@@ -1,11 +1,12 @@
 //! From configuration and documents to what the compiler takes.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use portcullis_core::{Clock, Findings, SystemClock};
 use portcullis_limit::Rate;
 use portcullis_model::{
-    ApiSource, MethodSource, Snapshot, Sources, StageLimits, StageSource, compile, snapshot::LogDestination,
+    ApiSource, MethodSource, Role, Snapshot, Sources, StageLimits, StageSource, canary::RollbackRule, compile,
+    snapshot::LogDestination,
 };
 use portcullis_net::tls::ServerTlsSettings;
 use portcullis_openapi::document::Located;
@@ -14,6 +15,7 @@ use super::{Loaded, tls::open_tls};
 use crate::{
     config::{Api, Destination, Domain, Format, MethodSettings, Stage, Throttle},
     origin_certificates::StageCertificate,
+    releases::Target,
 };
 
 /// What is put in force together.
@@ -48,33 +50,50 @@ impl Loaded {
         }
     }
 
+    /// One source for each document: as it stands, and as it was in each deployment that is served. Canaries come last.
     fn api_sources(&mut self) -> Vec<ApiSource> {
         let Self {
             config,
             documents,
+            deployed,
+            releases,
+            numbers,
             findings,
             ..
         } = self;
         let data_dir = config.data_dir.as_ref().map(|found| found.value.as_path());
-        let pairs = config.apis.iter().zip(documents.iter());
-        pairs
-            .filter_map(|(api, document)| api_source(api, data_dir, document.clone()?, findings))
-            .collect()
+        let mut sources = Vec::new();
+        for (api, standing) in config.apis.iter().zip(documents.iter()) {
+            let mut by_document: Vec<(Option<u32>, Vec<StageSource>)> = Vec::new();
+            let mut canaries = Vec::new();
+            for stage in &api.stages {
+                let target = releases.target(api, stage);
+                let Some(mut source) = stage_source(api, stage, data_dir, findings) else {
+                    continue;
+                };
+                source.variables.extend(target.variables.clone());
+                canaries.extend(canary_source(&source, &target));
+                source.deployment = target.deployment.or_else(|| numbers.get(&api.id.value).copied());
+                match by_document.iter_mut().find(|(number, _)| *number == target.deployment) {
+                    Some((_, stages)) => stages.push(source),
+                    None => by_document.push((target.deployment, vec![source])),
+                }
+            }
+            let canaries = canaries.into_iter().map(|canary| (canary.deployment, vec![canary]));
+            for (number, stages) in by_document.into_iter().chain(canaries) {
+                let document = match number {
+                    Some(number) => deployed.get(&(api.id.value.clone(), number)),
+                    None => standing.as_ref(),
+                };
+                sources.extend(document.map(|document| api_source(api, document.clone(), stages)));
+            }
+        }
+        sources
     }
 }
 
-fn api_source(
-    api: &Api,
-    data_dir: Option<&Path>,
-    document: portcullis_openapi::Document,
-    findings: &mut Findings,
-) -> Option<ApiSource> {
-    let stages = api
-        .stages
-        .iter()
-        .filter_map(|stage| stage_source(api, stage, data_dir, findings))
-        .collect();
-    Some(ApiSource {
+fn api_source(api: &Api, document: portcullis_openapi::Document, stages: Vec<StageSource>) -> ApiSource {
+    ApiSource {
         id: api.id.value.clone(),
         region: api.region.clone(),
         account: api.account.clone(),
@@ -82,7 +101,26 @@ fn api_source(
         directory: directory(&api.document.value).to_owned(),
         stages,
         disable_default_endpoint: api.disable_default_endpoint,
-    })
+    }
+}
+
+/// The stage once more, with the canary's deployment and variables.
+fn canary_source(stage: &StageSource, target: &Target) -> Option<StageSource> {
+    let canary = target.canary.as_ref()?;
+    let mut source = stage.clone();
+    source.variables.extend(canary.variables.clone());
+    source.deployment = Some(canary.deployment);
+    source.role = Role::Canary {
+        percent: target.stopped.as_ref().map_or(canary.percent, |_| 0.0),
+        use_stage_cache: canary.use_stage_cache,
+        rollback: canary.rollback.as_ref().map(|rule| RollbackRule {
+            error_percent_max: rule.error_percent_max,
+            latency_p99_max: rule.latency_p99_ms_max.map(Duration::from_millis),
+            requests_min: rule.requests_min,
+            window: Duration::from_secs(rule.window_s),
+        }),
+    };
+    Some(source)
 }
 
 /// The directory that file references in a document are relative to.
@@ -127,6 +165,8 @@ fn stage_source(api: &Api, stage: &Stage, data_dir: Option<&Path>, findings: &mu
         access_log: destination.map(|destination| (destination, format)),
         origin_client_certificate,
         origin_roots: stage.origin_roots.as_ref().map(|roots| roots.value.clone()),
+        deployment: None, // who knows the documents says it
+        role: Role::Whole,
     })
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use portcullis_net::{
     listener::{ListenerSettings, ProxyProtocol},
+    server::Listening,
     tls::ServerTls,
 };
 use portcullis_proxy::BODY_BYTES_MAX;
@@ -18,13 +19,18 @@ use crate::{
 };
 
 /// Tries every address, so that one that cannot be had is named. The real listeners are bound right after.
-pub(super) fn probe(config: &Config) -> Result<(), Failure> {
+/// Those of the sockets that another process handed over are had already.
+pub(super) fn probe(config: &Config, inherited: &[Listening]) -> Result<(), Failure> {
     let addresses = config
         .listeners
         .iter()
         .map(|listener| &listener.address)
         .chain(&config.metrics);
-    for address in addresses.map(|address| address.value) {
+    let is_had = |address: &SocketAddr| inherited.iter().any(|socket| socket.address == *address);
+    for address in addresses
+        .map(|address| address.value)
+        .filter(|address| !is_had(address))
+    {
         TcpListener::bind(address).map_err(|error| Failure::Bind(address, error))?;
     }
     Ok(())

@@ -15,7 +15,7 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use portcullis_net::{
     Reply,
     listener::ListenerSettings,
-    server::{Fault, Handler, Peer, Receipt, RequestBody, Sent, Server, ServerSettings},
+    server::{Fault, Handler, Listening, Peer, Receipt, RequestBody, Sent, Server, ServerSettings},
 };
 use portcullis_telemetry::metrics::{CONTENT_TYPE, Metrics};
 
@@ -43,6 +43,7 @@ impl Receipt for Uncounted {
 /// Starts the listener. `ready` says whether the gateway takes requests.
 pub(super) fn start(
     address: SocketAddr,
+    inherited: Vec<Listening>,
     (metrics, ready, alarms): (&Arc<Metrics>, &Arc<AtomicBool>, &Arc<Watch>),
 ) -> io::Result<Server> {
     let listener = ListenerSettings {
@@ -56,7 +57,7 @@ pub(super) fn start(
         workers: 1,
         listeners: vec![listener],
     };
-    Server::start(settings, |_| Answers {
+    Server::start_with(settings, inherited, |_| Answers {
         metrics: Arc::clone(metrics),
         ready: Arc::clone(ready),
         alarms: Arc::clone(alarms),

@@ -10,29 +10,35 @@ use std::{
     time::SystemTime,
 };
 
+use portcullis_core::{Clock, Findings, SystemClock};
 use portcullis_model::snapshot::CertificateFiles;
 use portcullis_openapi::document::Located;
 use portcullis_proxy::{Fixtures, Gateway, Live};
+use portcullis_store::StoreError;
 
 use super::{alarms::Watch, certificates::Certificates, renewals::Renewals, tls::Tls};
 use crate::{
     acme,
     config::{Acme, Config, Otlp, is_same_listener},
     failure::Failure,
-    load::{Compiled, Loaded},
+    load::{Amend, Compiled, Loaded},
     origin_certificates,
-    report::{self, Form},
+    releases::{Order, Releases, Wish, stopped_now},
+    report::{self, Form, Sources},
 };
 
-/// Reads everything that is served once more.
-pub(crate) type Load = Box<dyn Fn() -> Result<Loaded, Failure>>;
+/// Reads everything that is served once more, with a change of what is deployed.
+pub(crate) type Load = Box<dyn Fn(Option<Amend<'_>>) -> Result<Loaded, Failure>>;
 
 /// What is served, and how to load it again.
 pub(crate) struct Reloader {
     load: Load,
+    /// The configuration that the process was started with.
     running: Config,
     /// The listeners' TLS and addresses.
     tls: (Tls, Vec<SocketAddr>),
+    /// The one that is in force.
+    current: Config,
     /// The files that were read, as they were when they were read.
     read: Stamps,
     /// The files as they were when they were last looked at and had changed.
@@ -52,6 +58,7 @@ impl Reloader {
     pub(crate) fn new(load: Load, running: Config, files: &[PathBuf]) -> Self {
         Self {
             load,
+            current: running.clone(),
             running,
             tls: Default::default(),
             read: stamps(files),
@@ -123,20 +130,110 @@ impl Reloader {
         let files: Vec<_> = self.read.keys().cloned().collect();
         // Stamped before it is read: what changes meanwhile is read once more.
         self.read = stamps(&files);
-        match self.replace(gateway, fixtures) {
+        match self.replace(gateway, fixtures, None) {
             Ok(stages) => report::note(&format!("reloaded: {} served", report::count(stages, "stage"))),
             Err(failure) => report::note(&format!("error: {failure}\n    what was served before goes on")),
         }
     }
 
-    fn replace(&mut self, gateway: &Gateway, fixtures: &Fixtures) -> Result<usize, Failure> {
-        let mut loaded = (self.load)()?;
+    /// What the process was started with.
+    pub(crate) fn running(&self) -> &Config {
+        &self.running
+    }
+
+    /// Changes what a stage serves: tried first, then kept, then put in force. What could not be kept is not put in force.
+    pub(crate) fn carry_out(
+        &mut self,
+        order: &Order,
+        gateway: &Gateway,
+        fixtures: &Fixtures,
+    ) -> Result<String, Failure> {
+        let previous = gateway.live();
+        let serving = |api: &str, stage: &str| previous.snapshot().stage(api, stage)?.deployment;
+        if matches!(order.wish, Wish::Share(_) | Wish::Resume) {
+            return self.share(order, gateway, &serving);
+        }
+        let mut said = String::new();
+        let mut amend = |config: &Config, releases: &mut Releases| {
+            said = releases.carry_out(order, config, &serving).map_err(Failure::Refused)?;
+            Ok(())
+        };
+        self.replace(gateway, fixtures, Some(&mut amend))?;
+        report::note(&said);
+        Ok(said)
+    }
+
+    /// Takes the requests from a canary, and keeps that and why. Whatever stands in the files today, this works.
+    pub(crate) fn stop_canary(
+        &self,
+        gateway: &Gateway,
+        (api, stage): (&str, &str),
+        reason: String,
+    ) -> Result<(), Failure> {
+        let live = gateway.live();
+        let canary = live
+            .snapshot()
+            .stage(api, stage)
+            .and_then(|stage| stage.canary.as_ref());
+        let Some(canary) = canary else { return Ok(()) };
+        canary.share.set(0.0);
+        let of_canary = live.snapshot().stages.get(canary.index);
+        let Some(deployment) = of_canary.and_then(|stage| stage.deployment) else {
+            return Ok(());
+        };
+        let mut releases = self.releases()?;
+        releases.stop_canary(api, stage, stopped_now(deployment, SystemClock.now(), reason));
+        releases.keep(&self.current).map_err(Failure::Store)
+    }
+
+    /// Another part for a canary, without a look at any document.
+    fn share(
+        &self,
+        order: &Order,
+        gateway: &Gateway,
+        serving: &dyn Fn(&str, &str) -> Option<u32>,
+    ) -> Result<String, Failure> {
+        let mut releases = self.releases()?;
+        let said = releases
+            .carry_out(order, &self.current, serving)
+            .map_err(Failure::Refused)?;
+        releases.keep(&self.current).map_err(Failure::Store)?;
+        let live = gateway.live();
+        for api in &self.current.apis {
+            for stage in &api.stages {
+                let served = live.snapshot().stage(&api.id.value, &stage.name.value);
+                let target = releases.target(api, stage);
+                if let (Some(canary), Some(wanted)) = (served.and_then(|stage| stage.canary.as_ref()), target.canary) {
+                    canary
+                        .share
+                        .set(if target.stopped.is_some() { 0.0 } else { wanted.percent });
+                }
+            }
+        }
+        report::note(&said);
+        Ok(said)
+    }
+
+    fn releases(&self) -> Result<Releases, Failure> {
+        let mut findings = Findings::new();
+        let releases = Releases::read(&self.current, &mut findings);
+        if findings.has_errors() {
+            report::print(findings, &Sources::default(), Form::Text);
+            return Err(Failure::Findings);
+        }
+        Ok(releases)
+    }
+
+    fn replace(&mut self, gateway: &Gateway, fixtures: &Fixtures, amend: Option<Amend<'_>>) -> Result<usize, Failure> {
+        let is_asked_for = amend.is_some();
+        let mut loaded = (self.load)(amend)?;
         acme::have_something(&loaded.config)?;
         let previous = gateway.live();
         let compiled = loaded.open(Some(previous.snapshot()));
         let files = loaded.files();
         let Loaded {
             config,
+            mut releases,
             sources,
             findings,
             ..
@@ -149,17 +246,22 @@ impl Reloader {
         let Compiled { snapshot, tls } = compiled.ok_or(Failure::Findings)?;
         self.keep_certificates(&config, fixtures)?;
         let live = Live::open(snapshot, fixtures, Some(&previous)).map_err(Failure::Live)?;
-        let stages = live.snapshot().stages.len();
+        let stages = live.snapshot().stages.iter().filter(|stage| !stage.is_canary).count();
         if !same_process(&self.running, &config) {
             report::note(
-                "warning: listeners, workers, metrics, telemetry and data_dir stay as they are until the next start",
+                "warning: listeners, workers, metrics, telemetry and data_dir stay as they are until the next start (`portcullis serve --take-over` makes one without a dropped request)",
             );
+        }
+        match releases.keep(&config) {
+            Err(error) if is_asked_for => return Err(Failure::Store(error)),
+            kept => note_unkept(kept),
         }
         self.tls.0.swap(tls)?;
         if let Some(alarms) = &self.alarms {
             alarms.replace(&config.alarms)?;
         }
         gateway.publish(Arc::clone(&live));
+        self.current = config.clone();
         self.renew(&config, fixtures)?;
         if let Err(error) = self.tls.0.register(&self.tls.1, fixtures) {
             report::note(&format!(
@@ -171,12 +273,22 @@ impl Reloader {
     }
 }
 
+/// A change of a document that the history does not show is served all the same: nobody was told that it is kept.
+pub(super) fn note_unkept(kept: Result<(), StoreError>) {
+    if let Err(error) = kept {
+        report::note(&format!(
+            "warning: this change is served, but not in the history: {error}"
+        ));
+    }
+}
+
 /// Whether what belongs to the process, and not to its APIs, is the same.
 fn same_process(one: &Config, other: &Config) -> bool {
     let Config {
         data_dir,
         workers,
         listeners,
+        deployments_max: _, // looked at when a deployment is recorded
         apis: _,
         domains: _,
         acme,

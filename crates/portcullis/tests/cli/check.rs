@@ -208,7 +208,7 @@ fn files_that_the_gateway_would_open_are_looked_at() {
         &https,
         &stage("origin_roots = \"roots.pem\""),
         1,
-        "portcullis.toml:11:8: error: stage `TEST`: the roots roots.pem cannot be read",
+        "portcullis.toml:11:8: error: stage `TEST` of `proxy`: the roots roots.pem cannot be read",
     );
     check(&https, CONFIG, 0, "");
 

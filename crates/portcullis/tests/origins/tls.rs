@@ -96,8 +96,7 @@ fn roots_that_cannot_be_used_are_named() {
             .in_document("uri: http:", "uri: https:")
             .in_config("name = \"TEST\"", "name = \"TEST\"\norigin_roots = \"roots.pem\"");
         let place = setup.file("roots.pem", roots).written();
-        let reason =
-            "stage `TEST`: TLS to 127.0.0.1:9 cannot be set up: the root certificates are not PEM certificates";
+        let reason = "stage `TEST` of `proxy`: TLS to 127.0.0.1:9 cannot be set up: the root certificates are not PEM certificates";
         let checked = place.run(&["check"]);
         checked
             .expect(1, "1 error", reason)

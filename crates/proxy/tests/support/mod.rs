@@ -137,6 +137,8 @@ fn stage(spec: StageSpec) -> StageSource {
         access_log: None,
         origin_roots: None::<PathBuf>,
         origin_client_certificate: None,
+        deployment: None,
+        role: portcullis_model::Role::Whole,
     }
 }
 
