@@ -6,6 +6,7 @@ use portcullis_jose::fuzzing as jose;
 use portcullis_net::{fuzzing as net, listener::proxy_header};
 use portcullis_openapi::fuzzing as openapi;
 use portcullis_policy::fuzzing as policy;
+use portcullis_proxy::fuzzing as proxy;
 use portcullis_telemetry::trace::fuzz_trace_context;
 use portcullis_template::fuzzing as template;
 
@@ -38,6 +39,11 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("crates/openapi/fuzz-corpus", "document", openapi::fuzz_document),
     Target::new("crates/policy/fuzz-corpus", "policy", policy::fuzz_policy),
     Target::new("crates/telemetry/fuzz-corpus", "trace_context", fuzz_trace_context),
+    Target::new(
+        "crates/proxy/fuzz-corpus",
+        "accept_encoding",
+        proxy::fuzz_accept_encoding,
+    ),
     Target::new(
         "crates/template/tests/seeds",
         "gateway_template",

@@ -3,6 +3,7 @@
 use portcullis_core::Place;
 
 use crate::{
+    endpoint,
     fields::Fields,
     read::Reader,
     report::{Report, quote},
@@ -98,25 +99,8 @@ pub(crate) fn check(root: &Root<'_>, reader: &mut Reader<'_>) {
     };
     root.mostly(known, &mut reader.report);
     check_api_key_source(root, reader);
-    for (key, remedy) in UNSUPPORTED {
-        if let Some(entry) = root.entry(key) {
-            let message = format!("`{key}` is not supported yet");
-            reader.report.error(&entry.key_place, "not-supported", message, *remedy);
-        }
-    }
+    endpoint::check_tls(root, reader);
 }
-
-/// Extensions that would change what a client sees, with the way out.
-const UNSUPPORTED: &[(&str, &str)] = &[
-    (
-        "x-amazon-apigateway-security-policy",
-        "take it out: the listener's TLS settings apply",
-    ),
-    (
-        "x-amazon-apigateway-endpoint-access-mode",
-        "take it out: the listener's TLS settings apply",
-    ),
-];
 
 fn refuse_foreign(root: &Root<'_>, report: &mut Report) {
     let place = Place {

@@ -128,6 +128,10 @@ impl Worker {
             let result = pipeline::proceed(self, &mut record, &uri, &mut message, observer).await;
             let reply = match result {
                 Ok(mut reply) => {
+                    if let Some(compression) = record.compression {
+                        // Boxed: a future is as large as its largest part, and this one is rare.
+                        reply = Box::pin(compression.apply(reply)).await;
+                    }
                     answer::identify(&record, &mut reply.fields);
                     reply
                 }
@@ -175,6 +179,7 @@ impl Worker {
             rejection: None,
             trace: None,
             queued: None,
+            compression: None,
             status: 0,
         })
     }

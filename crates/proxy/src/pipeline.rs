@@ -9,6 +9,7 @@ use crate::{
     Observer, Rejection, Step,
     authenticate::{self, Caller, Credentials},
     authorize::{self, Circumstances},
+    compression::Compression,
     gateway::Worker,
     integrate::{self, Admitted, Message},
     locate::{self, Located, Routed},
@@ -40,6 +41,7 @@ pub(crate) async fn proceed<O: Observer>(
     let located = locate::locate(&live.snapshot, &received, receive::host(uri, headers), &record.id)?;
     record.mapping = located.mapping();
     record.enter_stage(located.index(), uri, headers);
+    record.compression = Compression::asked(located.stage(), method, headers);
     observer.passed(
         Step::Locate,
         format_args!("API {}, stage {}", located.stage().api, located.stage().label()),

@@ -20,6 +20,7 @@ use crate::{
     Rejection, Step,
     address::AddressText,
     authenticate::{Caller, Standing},
+    compression::Compression,
     gateway::WorkerShared,
     live::{Live, LiveStage},
     trace::Trace,
@@ -50,6 +51,8 @@ pub struct Record {
     pub(crate) trace: Option<Box<Trace>>,
     /// Headers that steps want on the answer, whatever it will be; `None` until one does.
     pub(crate) queued: Option<Box<http::HeaderMap>>,
+    /// Whether and how the answer is to be compressed, where the stage does so.
+    pub(crate) compression: Option<Compression>,
     pub(crate) status: u16,
 }
 

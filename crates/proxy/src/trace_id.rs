@@ -32,10 +32,7 @@ impl TraceId {
             .and_then(|value| value.to_str().ok())
             .filter(|text| text.len() <= BYTES_MAX);
         let part = |name: &str| {
-            let mut parts = given
-                .unwrap_or_default()
-                .split(';')
-                .filter_map(|part| part.trim().split_once('='));
+            let mut parts = given?.split(';').filter_map(|part| part.trim().split_once('='));
             parts.find(|(known, _)| *known == name).map(|(_, value)| value)
         };
         let digits = id_digits(id);

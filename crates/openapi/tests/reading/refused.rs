@@ -105,7 +105,11 @@ const REST_CASES: Cases = &[
     ),
     (
         "x-amazon-apigateway-api-key-source: HEADER",
-        "x-amazon-apigateway-security-policy: TLS_1_2",
+        "x-amazon-apigateway-security-policy: SecurityPolicy_TLS13_1_3_2025_09\nx-amazon-apigateway-endpoint-access-mode: STRICT",
+    ),
+    (
+        "x-amazon-apigateway-api-key-source: HEADER",
+        "x-amazon-apigateway-security-policy: TLS_1_2\nx-amazon-apigateway-endpoint-access-mode: BASIC",
     ),
     (
         "x-amazon-apigateway-api-key-source: HEADER",

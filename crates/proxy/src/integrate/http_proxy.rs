@@ -204,8 +204,7 @@ fn give_back(proxy: &HttpProxy, stage: &Stage, answer: Answer, record: &Record) 
 
 /// `Content-Length` stays, for HEAD and 304, whose body is not here to be measured; but not as `007`.
 fn is_plain_length(fields: &Fields) -> bool {
-    let length = fields.get(header::CONTENT_LENGTH.as_str());
-    matches!(length, Some([b'1'..=b'9', ..] | [b'0']))
+    matches!(fields.content_length(), Some([b'1'..=b'9', ..] | [b'0']))
 }
 
 /// Every value is taken from the answer as it came, whatever other mappings do to it.
