@@ -1,6 +1,6 @@
 # What is done by hand or by .ci/run. The two commands that set everything up are ./run and ./test.
 .POSIX:
-.PHONY: lint test soak bench fuzz docs coverage
+.PHONY: lint test soak bench fuzz docs coverage tls-scan
 
 # Format, clippy with the workspace's lints as errors, the architecture and tidiness of the tree (dead links included).
 lint:
@@ -31,3 +31,7 @@ docs:
 
 coverage:
 	./scripts/coverage.sh
+
+# sslyze against the listeners, by Mozilla's profiles intermediate and modern.
+tls-scan:
+	./scripts/tls-scan.sh

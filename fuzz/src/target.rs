@@ -28,6 +28,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("fuzz/corpus", "path", fuzz_path),
     Target::new("crates/jose/fuzz-corpus", "jwks", jose::fuzz_jwks),
     Target::new("crates/jose/fuzz-corpus", "jwt", jose::fuzz_jwt),
+    Target::new("crates/net/fuzz-corpus", "certificate", net::fuzz_certificate),
     Target::new("crates/net/fuzz-corpus", "chunked", net::fuzz_chunked),
     Target::new(
         "crates/net/fuzz-corpus",

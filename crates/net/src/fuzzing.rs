@@ -200,3 +200,18 @@ fn decode_in_pieces(data: &[u8], step: usize) -> DecodedBody {
     }
     Ok(None)
 }
+
+/// Any bytes as a certificate: what is read of it can stand in one line of a log, and says the same twice.
+pub fn fuzz_certificate(data: &[u8]) {
+    use crate::tls::{Certificate, RevocationList, read_pem};
+
+    let der = rustls::pki_types::CertificateDer::from(data.to_vec());
+    if let Ok(certificate) = Certificate::read(&der) {
+        for text in [&certificate.subject, &certificate.issuer, &certificate.serial_number] {
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
+        assert_eq!(Certificate::read(&der).as_ref(), Ok(&certificate));
+    }
+    let _ = RevocationList::read(data);
+    let _ = read_pem(data);
+}

@@ -3,6 +3,7 @@
 mod acme;
 mod alarms;
 mod canary;
+mod certificate;
 mod check;
 mod deploy;
 mod deployments;
@@ -21,6 +22,7 @@ use std::{io::Read, path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use self::certificate::remedy as pem_remedy;
 use crate::{failure::Failure, report};
 
 const AFTER_HELP: &str = "\
@@ -48,6 +50,9 @@ enum Command {
     /// Say how a canary goes on.
     #[command(subcommand, after_help = canary::HELP)]
     Canary(canary::Command),
+    /// Show certificates, and print the pins that mobile applications need.
+    #[command(subcommand)]
+    Certificate(certificate::Command),
     /// Report everything that is wrong with API documents or a configuration.
     #[command(after_help = check::HELP)]
     Check(check::Check),
@@ -104,6 +109,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Alarms(args) => alarms::run(&args),
         Command::Acme(command) => acme::run(&command),
         Command::Canary(command) => canary::run(command),
+        Command::Certificate(command) => certificate::run(command),
         Command::Check(args) => check::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Deployments(args) => deployments::run(&args),

@@ -46,7 +46,7 @@ pub(crate) use self::{
     origin_certificate::OriginCertificate,
     otlp::Otlp,
     stage::{Stage, Throttle, check_mount, check_stage_name, check_variable},
-    tls::{CertificateFiles, ListenerTls},
+    tls::{CertificateFiles, ClientCertificates, ListenerTls},
 };
 use self::{report::Report, section::Section};
 
@@ -163,6 +163,7 @@ fn read_root(root: &Section<'_>) -> Config {
             .missing(&root.report.whole(), "there is no API, so nothing is served", remedy);
     }
     alarm::check_scopes(root.report, &alarms, &apis);
+    check_domains_tls(root.report, &listeners, &domains);
     check_addresses(root.report, &listeners, metrics.as_ref());
     root.report.extend(check_names(&apis));
     Config {
@@ -176,6 +177,30 @@ fn read_root(root: &Section<'_>) -> Config {
         metrics,
         alarms,
         otlp,
+    }
+}
+
+/// A domain that asks for certificates must be reached by TLS alone: elsewhere nobody is asked.
+fn check_domains_tls(report: &Report<'_>, listeners: &[Listener], domains: &[Domain]) {
+    let plain = listeners.iter().find(|listener| listener.tls.is_none());
+    let secure = listeners.iter().any(|listener| listener.tls.is_some());
+    for domain in domains {
+        let name = domain.name();
+        if domain.clients().is_some()
+            && let Some(listener) = plain
+        {
+            let message = format!(
+                "`{}` asks for client certificates, and `{}` speaks no TLS: whoever calls there is not asked",
+                name.value, listener.address.value
+            );
+            let remedy = "give every listener of this process `[listeners.tls]`, or serve that one by another process";
+            report.error(&name.place, "clients-not-asked", message, remedy);
+        } else if domain.certificate().is_some() && !secure {
+            let message = format!("`{}` has a certificate, and no listener speaks TLS", name.value);
+            let remedy =
+                "add `[listeners.tls]` to a listener; the certificate there is for clients that name nobody known";
+            report.error(&name.place, "certificate-unused", message, remedy);
+        }
     }
 }
 

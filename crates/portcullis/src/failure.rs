@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use portcullis_core::{PathError, SecretRef};
 use portcullis_jose::{JwksError, KeyError, SignError};
-use portcullis_net::tls::TlsSettingsFault;
+use portcullis_net::tls::{PemFault, TlsSettingsFault};
 use portcullis_policy::PolicyError;
 use portcullis_proxy::{LiveError, keys::FileError};
 use portcullis_store::StoreError;
@@ -12,6 +12,7 @@ use portcullis_telemetry::metrics::ReadingError;
 
 use crate::{
     acme::ObtainError,
+    command::pem_remedy,
     data_dir::DataDirError,
     origin_certificates::CertificateError,
     releases::Refused,
@@ -88,6 +89,9 @@ pub(crate) enum Failure {
     /// A path in no form that a request could have.
     #[error("--path: {0}")]
     Path(#[source] PathError),
+    /// A PEM file that cannot be read.
+    #[error("`{0}`: {1}")]
+    Pem(String, #[source] PemFault),
     /// A policy document that cannot be honoured.
     #[error("{0}: {1}")]
     Policy(String, #[source] PolicyError),
@@ -153,6 +157,7 @@ impl Failure {
             Self::Path(_) => {
                 "write the path as a client would send it, from its slash on and without a query".to_owned()
             }
+            Self::Pem(_, fault) => pem_remedy(*fault).to_owned(),
             Self::Policy(..) => String::new(), // the error brings its own
             Self::Jwks(..) => "expected is JSON as in `{\"keys\": [{\"kty\": \"RSA\", …}]}`".to_owned(),
             Self::Secret(error) => secret_remedy(error),

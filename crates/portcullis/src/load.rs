@@ -1,6 +1,7 @@
 //! A configuration and the documents that it names, read from files or made from arguments, with all findings at once.
 
 mod arguments;
+mod clients;
 mod compose;
 mod secrets;
 mod tls;
@@ -23,7 +24,7 @@ pub(crate) use self::{
     tls::{expiry_warning, open_tls},
 };
 use crate::{
-    config::{self, Api, CONFIG_BYTES_MAX, Config},
+    config::{self, Api, CONFIG_BYTES_MAX, Config, Domain},
     failure::Failure,
     origin_certificates,
     releases::{Releases, document_name},
@@ -94,8 +95,28 @@ impl Loaded {
             let both = found.files.key != found.files.certificate;
             std::iter::once(found.files.certificate).chain(both.then_some(found.files.key))
         });
+        let domains = self.config.domains.iter();
+        let served = served.chain(domains.flat_map(|domain| domain.files().cloned()));
         let config = self.config_file.iter().cloned();
         config.chain(documents).chain(served).chain(certificates).collect()
+    }
+
+    /// The certificates that listeners and domains are served with.
+    pub(crate) fn certificate_files(&self) -> Vec<PathBuf> {
+        let listeners = self
+            .config
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.tls.as_ref());
+        let of_listeners = listeners.flat_map(|tls| &tls.certificates);
+        let of_domains = self.config.domains.iter().filter_map(Domain::certificate);
+        let mut files: Vec<_> = of_listeners
+            .chain(of_domains)
+            .map(|files| files.certificate.value.clone())
+            .collect();
+        files.sort();
+        files.dedup();
+        files
     }
 
     /// Where a stage is configured; of any API when `api` is empty.

@@ -10,6 +10,7 @@ use portcullis_policy::{Action, Context, Denial, Identity, Permit, Policy, Reque
 use crate::{
     Rejection,
     authenticate::{Caller, Standing},
+    client::ClientKeys,
     locate::{Located, Routed},
     receive::Received,
 };
@@ -26,6 +27,7 @@ pub(crate) struct Circumstances<'r> {
     pub(crate) headers: &'r HeaderMap,
     pub(crate) source: IpAddr,
     pub(crate) secure: bool,
+    pub(crate) client: ClientKeys<'r>,
     pub(crate) now: Timestamp,
 }
 
@@ -47,7 +49,7 @@ pub(crate) fn clear(
         return Err(Rejection::ArnTooLong);
     }
     if let Some(policy) = &stage.resource_policy
-        && let Some(denial) = portcullis_policy::denied_outright(policy, &request(&arn, &context(circumstances)))
+        && let Some(denial) = portcullis_policy::denied_outright(policy, &request(&arn, &context(&circumstances)))
     {
         return Err(rejection(&denial, stage, &arn));
     }
@@ -94,7 +96,7 @@ fn decide(
     let context = match identity {
         // Nobody asks about the request.
         Identity::Open if resource_policy.is_none() => Context::new(circumstances.now),
-        Identity::Open | Identity::Authenticated | Identity::Policy(_) => context(circumstances),
+        Identity::Open | Identity::Authenticated | Identity::Policy(_) => context(&circumstances),
     };
     let resource = cleared.arn.as_ref().map_or("", MethodArn::as_str);
     let request = Request {
@@ -123,13 +125,14 @@ fn request<'a>(arn: &'a MethodArn, context: &'a Context<'a>) -> Request<'a> {
     }
 }
 
-fn context<'a>(circumstances: Circumstances<'a>) -> Context<'a> {
+fn context<'a>(circumstances: &'a Circumstances<'_>) -> Context<'a> {
     let field = |name: http::HeaderName| circumstances.headers.get(name).and_then(|value| value.to_str().ok());
     Context {
         source_ip: Some(circumstances.source),
         secure_transport: circumstances.secure,
         user_agent: field(header::USER_AGENT),
         referer: field(header::REFERER),
+        extra: &circumstances.client,
         ..Context::new(circumstances.now)
     }
 }

@@ -170,6 +170,7 @@ impl Worker {
             version,
             source: peer.address,
             secure: peer.secure,
+            tls: peer.tls.clone(),
             stage: None,
             mapping: None,
             route: None,

@@ -8,6 +8,7 @@ mod address;
 mod answer;
 mod authenticate;
 mod authorize;
+mod client;
 mod compression;
 pub mod evidence;
 pub mod fuzzing;

@@ -9,6 +9,7 @@ use crate::{
     Observer, Rejection, Step,
     authenticate::{self, Caller, Credentials},
     authorize::{self, Circumstances},
+    client::{self, ClientKeys},
     compression::Compression,
     gateway::Worker,
     integrate::{self, Admitted, Message},
@@ -29,8 +30,13 @@ pub(crate) async fn proceed<O: Observer>(
 ) -> Result<Reply, Rejection> {
     let live = std::sync::Arc::clone(&record.live);
     let Message {
-        method, headers, body, ..
+        method,
+        headers,
+        body,
+        peer,
+        ..
     } = &*message;
+    let tls = peer.tls.as_deref();
 
     let received = receive::receive(method, uri, headers, body.length())?;
     observer.passed(
@@ -38,7 +44,9 @@ pub(crate) async fn proceed<O: Observer>(
         format_args!("{method} {}", received.path().as_received()),
     );
 
-    let located = locate::locate(&live.snapshot, &received, receive::host(uri, headers), &record.id)?;
+    let host = receive::host(uri, headers);
+    client::direct(tls, host)?;
+    let located = locate::locate(&live.snapshot, &received, host, &record.id)?;
     record.mapping = located.mapping();
     record.enter_stage(located.index(), uri, headers);
     record.compression = Compression::asked(located.stage(), method, headers);
@@ -64,11 +72,13 @@ pub(crate) async fn proceed<O: Observer>(
         headers,
         source: record.source,
         secure: record.secure,
+        client: ClientKeys(tls.and_then(|facts| facts.client.as_ref())),
         now: record.started,
     };
     let cleared = authorize::clear(&received, &located, &routed, circumstances)?;
     observer.passed(Step::ResourcePolicy, format_args!("{}", resource_policy(&located)));
 
+    client::admit(tls, record.started)?;
     let credentials = Credentials {
         headers,
         query: received.query(),

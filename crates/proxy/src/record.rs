@@ -12,7 +12,10 @@ use portcullis_model::{
     domain::MappingIndex,
     snapshot::{Route, Stage},
 };
-use portcullis_net::server::{Receipt, Sent};
+use portcullis_net::{
+    server::{Receipt, Sent},
+    tls::{ClientCertificate, TlsFacts},
+};
 use portcullis_telemetry::metrics::RouteSeries;
 use portcullis_template::{ContextValues, Sink, Variable};
 
@@ -20,6 +23,7 @@ use crate::{
     Rejection, Step,
     address::AddressText,
     authenticate::{Caller, Standing},
+    client,
     compression::Compression,
     gateway::WorkerShared,
     live::{Live, LiveStage},
@@ -39,6 +43,7 @@ pub struct Record {
     pub(crate) version: Version,
     pub(crate) source: IpAddr,
     pub(crate) secure: bool,
+    pub(crate) tls: Option<Arc<TlsFacts>>,
     pub(crate) stage: Option<usize>,
     /// The base path mapping that led to the stage, where one did.
     pub(crate) mapping: Option<MappingIndex>,
@@ -104,6 +109,11 @@ impl Record {
         if needs.host || is_http {
             self.kept.host = crate::receive::host(uri, headers).map(ToOwned::to_owned);
         }
+    }
+
+    /// The certificate that the client has shown.
+    pub(crate) fn client(&self) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.client.as_ref()
     }
 
     /// The stage, once it is known.
@@ -242,6 +252,12 @@ impl ContextValues for Record {
             Variable::ExtendedRequestId => sink.token(self.extended_id().as_bytes()),
             Variable::HttpMethod => sink.text(self.method.as_str()),
             Variable::IdentitySourceIp => sink.token(AddressText::new(self.source).as_bytes()),
+            Variable::IdentityClientCertIssuerDn
+            | Variable::IdentityClientCertNotAfter
+            | Variable::IdentityClientCertNotBefore
+            | Variable::IdentityClientCertPem
+            | Variable::IdentityClientCertSerialNumber
+            | Variable::IdentityClientCertSubjectDn => client::write(self.client(), variable, sink),
             Variable::IdentityUserAgent => text(sink, self.kept.user_agent.as_deref()),
             Variable::IntegrationError => self.refusal_at(&[Step::Integrate], sink),
             Variable::IntegrationLatency => {
@@ -265,7 +281,7 @@ impl ContextValues for Record {
             Variable::Stage => text(sink, stage.map(|stage| &*stage.name)),
             Variable::Status => sink.number(self.status.into()),
             Variable::XrayTraceId => text(sink, self.kept.trace_id.as_deref()),
-            // Nobody here has these: no IAM users, client certificates, firewall or function behind us.
+            // Nobody here has these: no IAM users, firewall or function behind us.
             Variable::AuthenticateLatency
             | Variable::AuthorizeLatency
             | Variable::AuthorizerIntegrationLatency
@@ -281,12 +297,6 @@ impl ContextValues for Record {
             | Variable::IdentityApiKey
             | Variable::IdentityApiKeyId
             | Variable::IdentityCaller
-            | Variable::IdentityClientCertIssuerDn
-            | Variable::IdentityClientCertNotAfter
-            | Variable::IdentityClientCertNotBefore
-            | Variable::IdentityClientCertPem
-            | Variable::IdentityClientCertSerialNumber
-            | Variable::IdentityClientCertSubjectDn
             | Variable::IdentityCognitoAuthenticationProvider
             | Variable::IdentityCognitoAuthenticationType
             | Variable::IdentityCognitoIdentityId

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use portcullis_core::PathError;
 use portcullis_jose::TokenError;
 use portcullis_model::{gateway_response::ResponseType, snapshot::ApiKind};
+use portcullis_net::tls::ClientCertificateFault;
 
 use crate::Step;
 
@@ -26,6 +27,8 @@ pub enum Rejection {
     BodyTimeout,
     /// The body turned out to be larger than allowed.
     BodyTooLarge,
+    /// The client's certificate does not let it in, or no longer.
+    ClientCertificate(ClientCertificateFault),
     /// The caller went away before an answer could be given.
     ClientGone,
     /// An identity-based policy does not allow the request.
@@ -55,6 +58,8 @@ pub enum Rejection {
     KeysUnavailable,
     /// A mapping gives a value that cannot stand where it is to go.
     MappingFailed(String),
+    /// Other client certificates are asked for at the host that the request is for than on this connection.
+    Misdirected,
     /// No route for the path and verb.
     NoRoute,
     /// The path is not one that every party reads alike.
@@ -153,6 +158,7 @@ impl Rejection {
             Self::BodyMalformed => Facts::of(Integrate, R::BadRequestBody, Client, Never).http("Bad Request"),
             Self::BodyTimeout => Facts::of(Integrate, R::BadRequestParameters, Client, Reconnect).status(408).says("Request timed out", "Request Timeout"),
             Self::BodyTooLarge => Facts::of(Integrate, R::RequestTooLarge, Client, Never).http("Request Entity Too Large"),
+            Self::ClientCertificate(_) => Facts::of(Authenticate, R::AccessDenied, Client, Never).says("Forbidden", "Forbidden"),
             Self::ClientGone => Facts::of(Integrate, R::BadRequestParameters, Client, Reconnect).status(499).says("Client closed request", "Client Closed Request"),
             Self::Denied { explicit: true } => Facts::of(Authorize, R::AccessDenied, Client, Never).says(EXPLICIT, "Forbidden"),
             Self::Denied { explicit: false } => Facts::of(Authorize, R::AccessDenied, Client, Never).says(IMPLICIT, "Forbidden"),
@@ -167,6 +173,7 @@ impl Rejection {
             Self::JwtRefused(_) => Facts::of(Authenticate, R::Unauthorized, Client, Never).http("Unauthorized"),
             Self::KeysUnavailable => Facts::of(Authenticate, R::AuthorizerFailure, Gateway, Later).http("Internal Server Error"),
             Self::MappingFailed(_) => Facts::of(Integrate, R::ApiConfigurationError, Gateway, Never).http("Internal Server Error"),
+            Self::Misdirected => Facts::of(Locate, R::WafFiltered, Client, Reconnect).status(421).says("Misdirected Request", "Misdirected Request"),
             Self::NoRoute => Facts::of(Route, R::MissingAuthenticationToken, Client, Never).http("Not Found").http_status(404),
             Self::PathRefused(error) => Facts::of(Receive, R::BadRequestParameters, Client, Never).says(format!("Bad request: {error}"), "Bad Request"),
             Self::PolicyUnmade => Facts::of(Authenticate, R::AuthorizerConfigurationError, Gateway, Never).http("Internal Server Error"),
@@ -193,6 +200,7 @@ impl Rejection {
             Self::BodyMalformed => "the request body's framing is broken",
             Self::BodyTimeout => "the request body did not come in time",
             Self::BodyAnnouncedTooLarge | Self::BodyTooLarge => "the request body is over the limit",
+            Self::ClientCertificate(fault) => return Cow::Owned(fault.to_string()),
             Self::ClientGone => "the caller went away",
             Self::Denied { explicit: true } => "an identity-based policy denies the request",
             Self::Denied { explicit: false } => "no identity-based policy allows the request",
@@ -207,6 +215,7 @@ impl Rejection {
             Self::JwtRefused(error) | Self::TokenRefused(error) => return Cow::Owned(error.to_string()),
             Self::KeysUnavailable => "the keys to verify tokens with cannot be had",
             Self::MappingFailed(what) => return Cow::Owned(what.clone()),
+            Self::Misdirected => "the connection was made for another host, which asks for other client certificates",
             Self::NoRoute => "no route for this path and method",
             Self::PathRefused(error) => return Cow::Owned(error.to_string()),
             Self::PolicyUnmade => "the authoriser's policy cannot be made from the token's claims",

@@ -6,6 +6,7 @@
 use portcullis_core::PathError;
 use portcullis_jose::TokenError;
 use portcullis_model::snapshot::ApiKind;
+use portcullis_net::tls::ClientCertificateFault;
 use portcullis_proxy::Rejection;
 
 fn all() -> Vec<Rejection> {
@@ -16,6 +17,7 @@ fn all() -> Vec<Rejection> {
         Rejection::BodyMalformed,
         Rejection::BodyTimeout,
         Rejection::BodyTooLarge,
+        Rejection::ClientCertificate(ClientCertificateFault::Revoked),
         Rejection::ClientGone,
         Rejection::Denied { explicit: true },
         Rejection::Denied { explicit: false },
@@ -30,6 +32,7 @@ fn all() -> Vec<Rejection> {
         Rejection::JwtRefused(TokenError::Expired),
         Rejection::KeysUnavailable,
         Rejection::MappingFailed("a mapped value cannot stand in a header".into()),
+        Rejection::Misdirected,
         Rejection::NoRoute,
         Rejection::PathRefused(PathError::DotSegment),
         Rejection::PolicyUnmade,

@@ -1,5 +1,6 @@
 //! From a TCP connection to an encrypted one, within bounds.
 
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
+use portcullis_core::{Clock, SystemClock};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -35,7 +37,7 @@ pub(super) async fn shake(
 ) -> Result<(TlsStream<Prefixed>, TlsFacts), HandshakeFault> {
     let place = Place::take(&listener.handshakes, listener.settings.handshakes_max);
     let outcome = match &place {
-        Some(_) => timeout(listener.settings.handshake_timeout, negotiate(tls, stream))
+        Some(_) => timeout(listener.settings.handshake_timeout, negotiate(worker, tls, stream))
             .await
             .unwrap_or(Err(HandshakeFault::TimedOut)),
         None => Err(HandshakeFault::Full),
@@ -50,14 +52,26 @@ pub(super) async fn shake(
     outcome
 }
 
-async fn negotiate(tls: &Arc<ServerTls>, stream: Prefixed) -> Result<(TlsStream<Prefixed>, TlsFacts), HandshakeFault> {
+async fn negotiate(
+    worker: &Worker,
+    tls: &Arc<ServerTls>,
+    stream: Prefixed,
+) -> Result<(TlsStream<Prefixed>, TlsFacts), HandshakeFault> {
     let fault = |error: io::Error| HandshakeFault::of(&error);
-    let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream)
-        .await
-        .map_err(fault)?;
-    let config = tls.config();
+    let mut first = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+    let begun = poll_fn(|context| match Pin::new(&mut first).poll(context) {
+        // As a connection at rest: whoever has not begun is not waited for.
+        Poll::Pending if worker.is_stopping() => Poll::Ready(Err(HandshakeFault::BrokenOff)),
+        polled => polled.map_err(fault),
+    })
+    .await?;
+    let config = tls.config(begun.client_hello().server_name());
     let stream = begun.into_stream(config).await.map_err(fault)?;
-    let facts = TlsFacts::of(stream.get_ref().1).ok_or(HandshakeFault::Unagreed)?;
+    let facts = TlsFacts::of(stream.get_ref().1, tls).ok_or(HandshakeFault::Unagreed)?;
+    // A session that is resumed brings the certificate of its first handshake along, unverified.
+    facts
+        .client_standing(SystemClock.now())
+        .map_err(|_| HandshakeFault::ClientCertificate)?;
     Ok((stream, facts))
 }
 

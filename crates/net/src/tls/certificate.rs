@@ -54,7 +54,7 @@ pub enum CertificateFault {
 }
 
 /// The SHA-256 digest of a public key in DER (SubjectPublicKeyInfo), as pins hold it.
-pub fn spki_sha256(spki: &[u8]) -> [u8; 32] {
+pub(super) fn spki_sha256(spki: &[u8]) -> [u8; 32] {
     sha256(spki)
 }
 

@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::certificate::{Certificate, CertificateFault, spki_sha256};
+use super::pem::is_encrypted;
 
 /// Certificates of one chain at most.
 const CHAIN_MAX: usize = 10;
@@ -93,6 +94,13 @@ impl KeyPair {
         &self.chain[0] // `read` has found the key's owner there
     }
 
+    /// Whether the certificate is for `name`, a wildcard standing for one label (RFC 6125 section 6.4.3).
+    pub fn is_for(&self, name: &str) -> bool {
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        let is_name = |own: &String| own == name || own.strip_prefix("*.").is_some_and(|own| Some(own) == parent);
+        self.certificate().names.iter().any(is_name)
+    }
+
     pub(super) fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }
@@ -113,8 +121,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, KeyPairFault
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, KeyPairFault> {
-    let holds = |mark: &[u8]| pem.windows(mark.len()).any(|window| window == mark);
-    if holds(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || holds(b"Proc-Type: 4,ENCRYPTED") {
+    if is_encrypted(pem) {
         return Err(KeyPairFault::KeyEncrypted);
     }
     match PrivateKeyDer::from_pem_slice(pem) {

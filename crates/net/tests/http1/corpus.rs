@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use portcullis_net::fuzzing::{fuzz_chunked, fuzz_request_head, fuzz_response_head};
+use portcullis_net::fuzzing::{fuzz_certificate, fuzz_chunked, fuzz_request_head, fuzz_response_head};
 
 use crate::mutate::Mutator;
 use crate::soak;
@@ -25,6 +25,11 @@ fn check(target: &str, fuzz: fn(&[u8])) {
             fuzz(&mutator.change(&data));
         }
     }
+}
+
+#[test]
+fn certificates() {
+    check("certificate", fuzz_certificate);
 }
 
 #[test]

@@ -1,10 +1,16 @@
 //! `[[domains]]`: host names of the gateway's own, whose base paths lead to stages.
 
+use std::path::PathBuf;
+
 use portcullis_core::RequestPath;
 use portcullis_model::{DomainSource, MappingSource, domain::NAME_BYTES_MAX};
 use portcullis_openapi::document::Located;
 
-use super::{api::Api, section::Section};
+use super::{
+    api::Api,
+    section::Section,
+    tls::{self, CertificateFiles, ClientCertificates},
+};
 
 /// Domains of one process at most.
 const DOMAINS_MAX: usize = 1_000;
@@ -19,12 +25,36 @@ const LABEL_BYTES_MAX: usize = 63;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Domain {
     source: DomainSource,
+    certificate: Option<CertificateFiles>,
+    clients: Option<ClientCertificates>,
 }
 
 impl Domain {
     /// What the compiler takes.
     pub(crate) fn source(&self) -> DomainSource {
         self.source.clone()
+    }
+
+    /// Its name, in lower case.
+    pub(crate) fn name(&self) -> &Located<String> {
+        &self.source.name
+    }
+
+    /// The certificate that it is served with in place of the listeners'.
+    pub(crate) fn certificate(&self) -> Option<&CertificateFiles> {
+        self.certificate.as_ref()
+    }
+
+    /// What is asked of its clients in place of what the listeners ask.
+    pub(crate) fn clients(&self) -> Option<&ClientCertificates> {
+        self.clients.as_ref()
+    }
+
+    /// Every file that it names.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let certificate = self.certificate.iter();
+        let pair = certificate.flat_map(|files| [&files.certificate.value, &files.key.value]);
+        pair.chain(self.clients.iter().flat_map(ClientCertificates::files))
     }
 }
 
@@ -40,6 +70,9 @@ fn read_domain(section: &Section<'_>, apis: Option<&[Api]>) -> Option<Domain> {
     let name = section.required("name", |key| read_name(section, key));
     let tables = section.tables("mappings", MAPPINGS_MAX);
     let mappings: Vec<_> = tables.iter().map(|table| read_mapping(table, apis)).collect();
+    let certificate = section.table("certificate").map(|table| tls::read_certificate(&table));
+    let clients = section.table("client_certificates");
+    let clients = clients.map(|table| tls::read_clients(&table));
     section.finish();
     if section.is_absent_or_empty("mappings") {
         let remedy = "add `mappings = [{ base_path = \"/\", api = …, stage = … }]`";
@@ -51,6 +84,8 @@ fn read_domain(section: &Section<'_>, apis: Option<&[Api]>) -> Option<Domain> {
             name: name?,
             mappings: mappings.into_iter().collect::<Option<_>>()?,
         },
+        certificate: certificate.flatten(),
+        clients: clients.flatten(),
     })
 }
 

@@ -3,13 +3,15 @@
 use std::{path::PathBuf, time::Duration};
 
 use portcullis_core::Place;
-use portcullis_net::tls::TlsVersion;
+use portcullis_net::tls::{ClientMode, RevocationRules, TlsVersion};
 use portcullis_openapi::document::Located;
 
 use super::section::Section;
 
 /// Certificates of one listener at most.
 const CERTIFICATES_MAX: usize = 1_000;
+/// Files with revocation lists at most.
+const LISTS_MAX: usize = 1_000;
 /// The longest handshake that may be allowed.
 const HANDSHAKE_TIMEOUT_MS_MAX: u64 = 60_000;
 /// Handshakes under way at most.
@@ -22,6 +24,8 @@ pub(crate) struct ListenerTls {
     pub(crate) certificates: Vec<CertificateFiles>,
     /// The lowest version that is spoken (default TLS 1.2).
     pub(crate) minimum: TlsVersion,
+    /// What is asked of clients; nothing where it is `None`.
+    pub(crate) clients: Option<ClientCertificates>,
     /// How long a handshake may take (default 10 s).
     pub(crate) handshake_timeout: Duration,
     /// Handshakes under way at once (default 1,000).
@@ -39,6 +43,29 @@ pub(crate) struct CertificateFiles {
     pub(crate) key: Located<PathBuf>,
 }
 
+/// `client_certificates`: whom a listener or a domain lets in.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ClientCertificates {
+    /// Where it is said.
+    pub(crate) place: Place,
+    /// What is asked.
+    pub(crate) mode: ClientMode,
+    /// The authorities in PEM; there unless any certificate will do.
+    pub(crate) truststore: Option<Located<PathBuf>>,
+    /// What they have taken back.
+    pub(crate) revocation_lists: Vec<Located<PathBuf>>,
+    /// How far it is looked at.
+    pub(crate) rules: RevocationRules,
+}
+
+impl ClientCertificates {
+    /// Every file that it names.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let truststore = self.truststore.iter();
+        truststore.chain(&self.revocation_lists).map(|file| &file.value)
+    }
+}
+
 impl ListenerTls {
     /// Whether two differ in nothing but what can be changed while the listener is open.
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -48,7 +75,8 @@ impl ListenerTls {
     /// Every file that it names.
     pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let pairs = self.certificates.iter();
-        pairs.flat_map(|pair| [&pair.certificate.value, &pair.key.value])
+        let pairs = pairs.flat_map(|pair| [&pair.certificate.value, &pair.key.value]);
+        pairs.chain(self.clients.iter().flat_map(ClientCertificates::files))
     }
 }
 
@@ -66,12 +94,18 @@ pub(super) fn read(section: &Section<'_>) -> Option<ListenerTls> {
         );
     }
     let minimum = section.text("minimum").and_then(|text| version(section, &text));
+    let clients = section.table("client_certificates");
+    let clients = clients.map(|table| read_clients(&table));
     let handshake_timeout = section.integer("handshake_timeout_ms", 1..=HANDSHAKE_TIMEOUT_MS_MAX);
     let handshakes_max = section.integer("handshakes_max", 1..=HANDSHAKES_MAX);
     section.finish();
     Some(ListenerTls {
         certificates,
         minimum: minimum.unwrap_or(TlsVersion::Tls12),
+        clients: match clients {
+            None => None,
+            Some(clients) => Some(clients?), // a finding, and nobody must be let in for want of it
+        },
         handshake_timeout: Duration::from_millis(handshake_timeout.map_or(10_000, |found| found.value)),
         handshakes_max: handshakes_max
             .and_then(|found| usize::try_from(found.value).ok())
@@ -89,6 +123,89 @@ pub(super) fn read_certificate(section: &Section<'_>) -> Option<CertificateFiles
         certificate: certificate?,
         key: key?,
     })
+}
+
+/// `client_certificates = { mode = …, truststore = … }`.
+pub(super) fn read_clients(section: &Section<'_>) -> Option<ClientCertificates> {
+    let mode = section.required("mode", |key| mode(section, &section.text(key)?));
+    let truststore = section.path("truststore");
+    let revocation_lists = section.paths("revocation_lists", LISTS_MAX);
+    let depth = section.text("revocation_depth");
+    let whole_chain = choice(
+        section,
+        "revocation_depth",
+        depth,
+        [("chain", true), ("end_entity", false)],
+    );
+    let outdated = section.text("outdated_revocation_lists");
+    let outdated_count = choice(
+        section,
+        "outdated_revocation_lists",
+        outdated,
+        [("refuse", false), ("allow", true)],
+    );
+    section.finish();
+    let is_any = mode == Some(ClientMode::Any);
+    for key in [
+        "truststore",
+        "revocation_lists",
+        "revocation_depth",
+        "outdated_revocation_lists",
+    ] {
+        if is_any && section.has(key) {
+            let message = format!(
+                "`{}` has no meaning with `mode = \"any\"`, which looks at no issuer",
+                section.full(key)
+            );
+            let remedy = "remove it, or write `mode = \"request\"`, which accepts good certificates only";
+            section.report.error(&section.place, "unused-key", message, remedy);
+        }
+    }
+    if !is_any && !section.has("truststore") {
+        let message = format!(
+            "`{}` is missing: nobody says whose clients are let in",
+            section.full("truststore")
+        );
+        let remedy = "name a file with the authorities' certificates in PEM, or write `mode = \"any\"`";
+        section.report.missing(&section.place, message, remedy);
+    }
+    Some(ClientCertificates {
+        place: section.place.clone(),
+        mode: mode?,
+        truststore,
+        revocation_lists: revocation_lists.unwrap_or_default(),
+        rules: RevocationRules {
+            whole_chain: whole_chain.unwrap_or(true),
+            outdated_count: outdated_count.unwrap_or(false),
+        },
+    })
+}
+
+fn mode(section: &Section<'_>, text: &Located<String>) -> Option<ClientMode> {
+    let modes = [
+        ("any", ClientMode::Any),
+        ("request", ClientMode::Request),
+        ("require", ClientMode::Require),
+    ];
+    choice(section, "mode", Some(text.clone()), modes)
+}
+
+/// One of a few words.
+fn choice<T: Copy, const N: usize>(
+    section: &Section<'_>,
+    key: &str,
+    text: Option<Located<String>>,
+    choices: [(&str, T); N],
+) -> Option<T> {
+    let Located { value, place } = text?;
+    let found = choices.iter().find(|(word, _)| *word == value);
+    if found.is_none() {
+        let message = format!("`{}` is `{value}`", section.full(key));
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let remedy = format!("write {}", words.join(" or "));
+        section.report.error(&place, "unknown-word", message, remedy);
+    }
+    found.map(|(_, choice)| *choice)
 }
 
 fn version(section: &Section<'_>, text: &Located<String>) -> Option<TlsVersion> {

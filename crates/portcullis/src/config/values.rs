@@ -12,7 +12,16 @@ use super::section::Section;
 
 impl Section<'_> {
     pub(super) fn path(&self, key: &'static str) -> Option<Located<PathBuf>> {
-        let text = self.text(key)?;
+        self.as_path(key, self.text(key)?)
+    }
+
+    pub(super) fn paths(&self, key: &'static str, max: usize) -> Option<Vec<Located<PathBuf>>> {
+        let texts = self.texts(key, max)?;
+        let paths: Vec<_> = texts.into_iter().map(|text| self.as_path(key, text)).collect();
+        paths.into_iter().collect() // after all have been looked at
+    }
+
+    fn as_path(&self, key: &str, text: Located<String>) -> Option<Located<PathBuf>> {
         if text.value.is_empty() || text.value.contains('\0') {
             let message = format!("`{}` is not a path", self.full(key));
             self.report.error(

@@ -4,10 +4,10 @@ use std::{io, path::Path, sync::Arc};
 
 use portcullis_core::{Findings, Place, Timestamp};
 use portcullis_net::listener::Http2;
-use portcullis_net::tls::{Certificate, KeyPair, KeyPairFault, ServerTlsSettings};
+use portcullis_net::tls::{Certificate, KeyPair, KeyPairFault, ServerTlsSettings, TlsDomain};
 
-use super::read_bytes;
-use crate::config::{CertificateFiles, Config, ListenerTls};
+use super::{clients, read_bytes};
+use crate::config::{CertificateFiles, Config, Domain, ListenerTls};
 
 /// A certificate chain or a key is read up to here.
 const PEM_BYTES_MAX: u64 = 1024 * 1024;
@@ -17,9 +17,17 @@ const DAY_S: i64 = 86_400;
 
 /// What each listener is to offer, in their order; `None` where it speaks no TLS, or where something is missing.
 pub(crate) fn open_tls(config: &Config, now: Timestamp, findings: &mut Findings) -> Vec<Option<ServerTlsSettings>> {
+    if config.listeners.iter().all(|listener| listener.tls.is_none()) {
+        return vec![None; config.listeners.len()];
+    }
+    let domains: Vec<_> = config
+        .domains
+        .iter()
+        .filter_map(|domain| domain_tls(domain, now, findings))
+        .collect();
     let listeners = config.listeners.iter();
     listeners
-        .map(|listener| settings(listener.tls.as_ref()?, listener.http2, now, findings))
+        .map(|listener| settings(listener.tls.as_ref()?, listener.http2, &domains, now, findings))
         .collect()
 }
 
@@ -38,22 +46,65 @@ pub(crate) fn expiry_warning(certificate: &Certificate, now: Timestamp) -> Optio
     }
 }
 
-fn settings(tls: &ListenerTls, http2: Http2, now: Timestamp, findings: &mut Findings) -> Option<ServerTlsSettings> {
+/// What holds for a domain on every listener; `None` where that is what holds for all names, or where something is missing.
+fn domain_tls(domain: &Domain, now: Timestamp, findings: &mut Findings) -> Option<TlsDomain> {
+    let key_pair = domain.certificate().map(|files| key_pair(files, now, findings));
+    let clients = domain.clients().map(|clients| clients::policy(clients, now, findings));
+    if let (Some(Some(pair)), Some(files)) = (&key_pair, domain.certificate()) {
+        let name = &domain.name().value;
+        if !pair.is_for(name) {
+            let message = format!(
+                "the certificate in `{}` is not for `{name}`",
+                files.certificate.value.display()
+            );
+            let remedy = "clients would refuse it: have one issued that has the name";
+            findings.error(files.place.clone(), "certificate-for-others", message, remedy);
+        }
+    }
+    (key_pair.is_some() || clients.is_some()).then_some(())?;
+    Some(TlsDomain {
+        name: domain.name().value.clone(),
+        key_pair: key_pair.flatten(), // a finding, where it is there and cannot be read
+        clients: clients.flatten(),
+    })
+}
+
+fn settings(
+    tls: &ListenerTls,
+    http2: Http2,
+    domains: &[TlsDomain],
+    now: Timestamp,
+    findings: &mut Findings,
+) -> Option<ServerTlsSettings> {
     let pairs: Vec<_> = tls
         .certificates
         .iter()
         .map(|files| key_pair(files, now, findings))
         .collect();
+    let clients = tls
+        .clients
+        .as_ref()
+        .map(|clients| clients::policy(clients, now, findings));
     Some(ServerTlsSettings {
         minimum: tls.minimum,
         key_pairs: pairs.into_iter().collect::<Option<_>>()?, // after all have been looked at
         http2: http2 != Http2::Off,
+        clients: match clients {
+            None => None,
+            Some(clients) => Some(clients?),
+        },
+        domains: domains.to_vec(),
     })
 }
 
 fn key_pair(files: &CertificateFiles, now: Timestamp, findings: &mut Findings) -> Option<Arc<KeyPair>> {
-    let certificate = file(&files.certificate.value, &files.certificate.place, findings);
-    let key = file(&files.key.value, &files.key.place, findings);
+    let certificate = file(
+        &files.certificate.value,
+        PEM_BYTES_MAX,
+        &files.certificate.place,
+        findings,
+    );
+    let key = file(&files.key.value, PEM_BYTES_MAX, &files.key.place, findings);
     let pair = match KeyPair::read(&certificate?, &key?) {
         Ok(pair) => pair,
         Err(fault) => {
@@ -104,11 +155,11 @@ fn key_pair(files: &CertificateFiles, now: Timestamp, findings: &mut Findings) -
 }
 
 /// The content of a file that is there and not too long.
-pub(super) fn file(path: &Path, place: &Place, findings: &mut Findings) -> Option<Vec<u8>> {
-    match read_bytes(path, PEM_BYTES_MAX) {
-        Ok(bytes) if bytes.len() as u64 <= PEM_BYTES_MAX => Some(bytes),
+pub(super) fn file(path: &Path, bytes_max: u64, place: &Place, findings: &mut Findings) -> Option<Vec<u8>> {
+    match read_bytes(path, bytes_max) {
+        Ok(bytes) if bytes.len() as u64 <= bytes_max => Some(bytes),
         Ok(_) => {
-            let message = format!("`{}` has more than {PEM_BYTES_MAX} bytes", path.display());
+            let message = format!("`{}` has more than {bytes_max} bytes", path.display());
             findings.error(place.clone(), "file-too-long", message, "is this the right file?");
             None
         }

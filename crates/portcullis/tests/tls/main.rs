@@ -2,8 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unused_crate_dependencies)]
 
 mod acme;
+mod bad;
+mod clients;
+mod command;
+mod domains;
 mod names;
 mod openssl;
+mod rotation;
 mod setup;
 #[path = "../support/mod.rs"]
 mod support;
