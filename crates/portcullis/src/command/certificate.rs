@@ -57,7 +57,7 @@ pub(super) fn run(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Pins(args) => {
             let files = match &args.config {
-                Some(config) => load::from_file(config)?.certificate_files(),
+                Some(config) => load::from_file(config, None)?.certificate_files(),
                 None => args.files,
             };
             if files.is_empty() {
