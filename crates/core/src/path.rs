@@ -115,6 +115,31 @@ impl<'a> RequestPath<'a> {
     }
 }
 
+/// Writes text as [`RequestPath::in_arn`] reads it: escapes of unreserved characters decoded, all other escapes in upper case
+/// (RFC 3986 section 6.2.2). Texts that any two parties could take for different ones stay different. What is no escape is
+/// left as it stands.
+pub fn normalize_onto(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        out.extend_from_slice(&rest[..at]);
+        rest = match escape_at(rest, at) {
+            Some(byte) if is_unreserved(byte) => {
+                out.push(byte);
+                &rest[at + 3..]
+            }
+            Some(_) => {
+                out.extend(rest[at..at + 3].to_ascii_uppercase());
+                &rest[at + 3..]
+            }
+            None => {
+                out.push(b'%');
+                &rest[at + 1..]
+            }
+        };
+    }
+    out.extend_from_slice(rest);
+}
+
 /// Cuts the next segment off `rest`, the text behind a slash: the segment as received and, if a slash followed it, what
 /// stands behind that. `None` at the end, so that one trailing slash gives no empty segment.
 pub fn next_segment(rest: &str) -> Option<(&str, Option<&str>)> {
@@ -225,6 +250,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn texts_that_anyone_could_tell_apart_stay_apart() {
+        let check = |text: &str, expected: &str| {
+            let mut out = b">".to_vec();
+            normalize_onto(text, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), format!(">{expected}"));
+        };
+        check("", "");
+        check("a=%61%2f%2F+%20b", "a=a%2F%2F+%20b");
+        check("100%", "100%");
+        check("%4", "%4");
+        check("%%41%zz%", "%A%zz%");
+        check("caf%c3%a9", "caf%C3%A9");
+    }
 
     #[test]
     fn refuses_what_two_readers_would_read_differently() {

@@ -5,6 +5,7 @@
 
 mod advice;
 mod authorizer;
+mod cache;
 mod cors;
 mod domain;
 mod integration;
@@ -25,6 +26,7 @@ use portcullis_template::{Product, log::LogTemplate};
 
 pub use self::methods::{MethodSource, MethodVerb};
 use crate::{
+    cache::{StageCache, StageCacheSource},
     canary::{Canary, CanaryShare, RollbackRule},
     gateway_response::GatewayResponses,
     locate::Mount,
@@ -104,6 +106,8 @@ pub struct StageSource {
     pub origin_roots: Option<PathBuf>,
     /// What its origins are shown when they ask for a client certificate.
     pub origin_client_certificate: Option<CertificateFiles>,
+    /// Its cache, if it has one.
+    pub cache: Option<StageCacheSource>,
     /// The deployment that the document is; `None` where no history is kept.
     pub deployment: Option<u32>,
     /// What it is to those who call it.
@@ -215,7 +219,7 @@ fn compile_stage(api: &ApiSource, source: &StageSource, known: Known<'_>, findin
     let gateway_responses = GatewayResponses::new(response::compile(&document.gateway_responses, findings));
     let access_log = access_log(source, document.kind, findings);
     let (_, authorizers): (Vec<String>, Vec<Option<Authorizer>>) = authorizers.into_iter().unzip();
-    Some(Stage {
+    let mut stage = Stage {
         api: api.id.as_str().into(),
         kind: document.kind,
         region: api.region.as_str().into(),
@@ -238,7 +242,12 @@ fn compile_stage(api: &ApiSource, source: &StageSource, known: Known<'_>, findin
         compression_min_bytes: document.compression_min_bytes.as_ref().map(|found| found.value),
         throttle: throttle(api, source, known),
         access_log,
-    })
+        cache: source.cache.as_ref().map(|cache| StageCache {
+            bytes_max: cache.bytes_max,
+        }),
+    };
+    cache::attach(api, source, &mut stage, findings);
+    Some(stage)
 }
 
 /// What the routes of a stage share while they are compiled.
@@ -286,6 +295,7 @@ fn compile_route(
         protection,
         integration,
         throttle: None,
+        cache: None,
     })
 }
 

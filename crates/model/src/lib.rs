@@ -3,6 +3,7 @@
 //! [`compile()`] makes it from documents and settings; the data plane reads it. Invariant: control and data plane meet in
 //! this crate and nowhere else.
 
+pub mod cache;
 pub mod canary;
 pub mod compile;
 pub mod cors;

@@ -19,7 +19,13 @@ use portcullis_template::{
 };
 
 use crate::{
-    canary::Canary, cors::Cors, domain::Domains, gateway_response::GatewayResponses, locate::Mount, router::Router,
+    cache::{RouteCache, StageCache},
+    canary::Canary,
+    cors::Cors,
+    domain::Domains,
+    gateway_response::GatewayResponses,
+    locate::Mount,
+    router::Router,
 };
 
 /// Everything that is served, compiled.
@@ -80,6 +86,8 @@ pub struct Stage {
     pub throttle: Arc<TokenBucket>,
     /// Where and how requests are logged; `None` for not at all.
     pub access_log: Option<AccessLogSpec>,
+    /// Its cache; `None` for none.
+    pub cache: Option<StageCache>,
 }
 
 /// One method of one resource.
@@ -97,6 +105,8 @@ pub struct Route {
     pub integration: Integration,
     /// The method's own throttle; carried over like that of the stage.
     pub throttle: Option<Arc<TokenBucket>>,
+    /// How its answers are kept; `None` for not at all.
+    pub cache: Option<RouteCache>,
 }
 
 /// Who may call a route.

@@ -77,6 +77,7 @@ fn stage(name: &str, mount: &str) -> StageSource {
         origin_client_certificate: None,
         deployment: None,
         role: portcullis_model::Role::Whole,
+        cache: None,
     }
 }
 

@@ -43,6 +43,7 @@ fn api(id: &str, kind: ApiKind, stages: &[(&str, &str)]) -> ApiSource {
         deployment: None,
         role: portcullis_model::Role::Whole,
         origin_client_certificate: None,
+        cache: None,
     };
     ApiSource {
         id: id.into(),

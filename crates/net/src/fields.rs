@@ -46,6 +46,14 @@ impl Fields {
         Self(Vec::with_capacity(bytes))
     }
 
+    /// The same fields, with room for so many bytes more.
+    #[must_use]
+    pub fn copy_with_room(&self, bytes: usize) -> Self {
+        let mut lines = Vec::with_capacity(self.0.len() + bytes);
+        lines.extend_from_slice(&self.0);
+        Self(lines)
+    }
+
     /// Adds a line that was parsed: it begins with a name of so many bytes and a colon, and ends with a line break. Gives what
     /// kind of field it is.
     pub(crate) fn push_parsed(&mut self, line: &[u8], name_bytes: usize, value: &[u8]) -> Kind {

@@ -90,6 +90,17 @@ pub struct Operation {
     pub security: Option<Security>,
     /// How it is answered.
     pub integration: Integration,
+    /// What its answers differ by in a stage's cache.
+    pub cache: CacheKey,
+}
+
+/// What an integration says of its answers in a stage's cache; whether a stage has one stands in its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheKey {
+    /// `cacheKeyParameters`, as written: `method.request.querystring.page`.
+    pub parameters: Vec<Located<String>>,
+    /// `cacheNamespace`; methods that name the same one share their entries. `None` for the resource's own.
+    pub namespace: Option<Located<String>>,
 }
 
 /// A reference to a security scheme in [`Document::authorizers`].

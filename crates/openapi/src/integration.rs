@@ -1,7 +1,8 @@
 //! `x-amazon-apigateway-integration`: how a method is answered.
 
 use crate::{
-    document::Integration,
+    cache_key,
+    document::{CacheKey, Integration},
     fields::Fields,
     http_proxy, mock, payload,
     read::Reader,
@@ -35,7 +36,7 @@ const KEYS: &[&str] = &[
 const TYPES: &[&str] = &["http_proxy", "mock", "http", "aws", "aws_proxy"];
 
 /// What a route is answered by; `None` after an error.
-pub(crate) fn read<'a>(route: &Route<'a>, reader: &mut Reader<'a>) -> Option<Integration> {
+pub(crate) fn read<'a>(route: &Route<'a>, reader: &mut Reader<'a>) -> Option<(Integration, CacheKey)> {
     let Some(entry) = route.fields.entry(KEY) else {
         let message = route.fields.says("nothing answers it");
         let remedy = format!("give it an `{KEY}` of type `http_proxy` or `mock`");
@@ -55,8 +56,9 @@ pub(crate) fn read<'a>(route: &Route<'a>, reader: &mut Reader<'a>) -> Option<Int
     let remedy = "write `type: http_proxy` or `type: mock`";
     let kind = fields.required_text("type", remedy, &mut reader.report);
     check_common(&fields, reader);
+    let cache = cache_key::read(&fields, route, reader);
     let kind = kind?;
-    match kind.value.to_ascii_lowercase().as_str() {
+    let integration = match kind.value.to_ascii_lowercase().as_str() {
         "http_proxy" => http_proxy::read(&fields, reader).map(Integration::HttpProxy),
         "mock" => mock::read(&fields, reader).map(Integration::Mock),
         known @ ("http" | "aws" | "aws_proxy") => {
@@ -77,7 +79,8 @@ pub(crate) fn read<'a>(route: &Route<'a>, reader: &mut Reader<'a>) -> Option<Int
                 .error(&kind.place, "wrong-value", message, did_you_mean(other, TYPES));
             None
         }
-    }
+    };
+    Some((integration?, cache))
 }
 
 /// What no type of integration supports yet, and what all take alike.
@@ -119,18 +122,6 @@ fn check_common(fields: &Fields<'_>, reader: &mut Reader<'_>) {
         "only functions know another: write `\"1.0\"`",
         reader,
     );
-    let cached = ["cacheKeyParameters", "cacheNamespace"]
-        .into_iter()
-        .find_map(|key| fields.entry(key));
-    if let Some(entry) = cached {
-        let message = fields.says("responses are not cached yet");
-        reader.report.warn(
-            &entry.key_place,
-            "cache-not-supported",
-            message,
-            "nothing to do: it is honoured once a stage has a cache",
-        );
-    }
 }
 
 const REFUSED: &[(&str, &str)] = &[

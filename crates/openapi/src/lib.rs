@@ -7,6 +7,7 @@
 //! Invariant: pure. No files (references stay within the document), no sockets, no clock, no HTTP status decided.
 
 mod base_path;
+mod cache_key;
 mod compose;
 mod cors;
 pub mod document;

@@ -84,7 +84,8 @@ impl<'a> Reader<'a> {
                 }
                 Requirement::Scheme(_) | Requirement::Refused => continue,
             };
-            let Some(integration) = integration.filter(|_| route.is_sound && self.report.errors() == before) else {
+            let Some((integration, cache)) = integration.filter(|_| route.is_sound && self.report.errors() == before)
+            else {
                 continue;
             };
             operations.push(Operation {
@@ -95,6 +96,7 @@ impl<'a> Reader<'a> {
                 operation_id: route.fields.text("operationId", &mut self.report).map(|id| id.value),
                 security,
                 integration,
+                cache,
             });
         }
         Document {

@@ -64,7 +64,7 @@ pub(crate) struct Route<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Parameter {
     place: Place,
-    name: String,
+    pub(crate) name: String,
     /// `in`: `path`, `query`, `header`, `cookie`, `body` or `formData`.
     pub(crate) location: String,
     pub(crate) is_required: bool,

@@ -62,7 +62,7 @@ enum Command {
     /// List deployments, and which stages serve them.
     #[command(after_help = deployments::HELP)]
     Deployments(deployments::Deployments),
-    /// Have a running gateway forget the tokens that it remembers.
+    /// Have a running gateway forget the tokens or the answers that it remembers.
     #[command(after_help = flush::HELP)]
     Flush(flush::Flush),
     /// Show and rotate the certificates that origins are shown.

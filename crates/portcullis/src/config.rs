@@ -7,6 +7,7 @@ mod access_log;
 mod acme;
 mod alarm;
 mod api;
+mod cache;
 mod canary;
 mod domain;
 mod endpoint;

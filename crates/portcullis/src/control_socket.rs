@@ -1,7 +1,8 @@
 //! What a running gateway can be told from its own machine: a Unix socket in its data directory, for its user alone.
 //!
-//! One line is asked, one line is answered: `alarms`, `flush-tokens`, `forget-token TOKEN` or `release JSON`; `ok …` or `error …`,
-//! whose remedy stands behind a tab. What answers `hand-over` is in `service/handover.rs`.
+//! One line is asked, one line is answered: `alarms`, `flush-tokens`, `forget-token TOKEN`, `flush-cache API STAGE` (`*` for each),
+//! `forget-cached METHOD URI` or `release JSON`; `ok …` or `error …`, whose remedy stands behind a tab. What answers `hand-over` is in
+//! `service/handover.rs`.
 
 use std::{
     fs,
@@ -16,11 +17,12 @@ use std::{
     time::Duration,
 };
 
+use http::{Method, Uri};
 use portcullis_proxy::Gateway;
 
 use crate::{
     failure::Failure,
-    releases,
+    releases, report,
     service::{Watch, alarm_statuses},
 };
 
@@ -38,6 +40,9 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait after a failure.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Stands for every API or stage; no name holds it.
+const EVERY: &str = "*";
+
 /// What a gateway is told.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Order {
@@ -49,6 +54,10 @@ pub(crate) enum Order {
     ForgetToken(String),
     /// Change what a stage serves.
     Release(Box<releases::Order>),
+    /// Forget every stored answer of an API and stage, or of all.
+    FlushCache { api: Option<String>, stage: Option<String> },
+    /// Forget the stored answers to one method and URI.
+    ForgetCached { method: Method, uri: Uri },
 }
 
 /// What the main thread is to do, for it alone changes what is served.
@@ -119,6 +128,11 @@ fn send(data_dir: &Path, order: &Order) -> io::Result<UnixStream> {
         Order::Alarms => ("alarms\n".to_owned(), PATIENCE),
         Order::FlushTokens => ("flush-tokens\n".to_owned(), PATIENCE),
         Order::ForgetToken(token) => (format!("forget-token {token}\n"), PATIENCE),
+        Order::FlushCache { api, stage } => {
+            let name = |name: &Option<String>| name.clone().unwrap_or_else(|| EVERY.to_owned());
+            (format!("flush-cache {} {}\n", name(api), name(stage)), PATIENCE)
+        }
+        Order::ForgetCached { method, uri } => (format!("forget-cached {method} {uri}\n"), PATIENCE),
         Order::Release(order) => (
             format!("release {}\n", serde_json::to_string(order)?),
             RELEASE_PATIENCE + PATIENCE,
@@ -154,6 +168,21 @@ fn parse(line: &str) -> Option<Order> {
         None if line == "flush-tokens" => Some(Order::FlushTokens),
         Some(("release", json)) => serde_json::from_str(json).ok().map(Order::Release),
         Some(("forget-token", token)) if !token.is_empty() => Some(Order::ForgetToken(token.to_owned())),
+        Some(("flush-cache", names)) => {
+            let (api, stage) = names.split_once(' ')?;
+            let name = |name: &str| (name != EVERY).then(|| name.to_owned());
+            Some(Order::FlushCache {
+                api: name(api),
+                stage: name(stage),
+            })
+        }
+        Some(("forget-cached", wanted)) => {
+            let (method, uri) = wanted.split_once(' ')?;
+            Some(Order::ForgetCached {
+                method: method.parse().ok()?,
+                uri: uri.parse().ok()?,
+            })
+        }
         _ => None,
     }
 }
@@ -192,6 +221,18 @@ fn carry_out(order: Order, gateway: &Gateway, alarms: &Watch, tasks: &Tasks) -> 
             "ok the token is verified anew when it comes again".to_owned()
         }
         Order::Release(order) => release(order, tasks),
+        Order::FlushCache { api, stage } => match live.flush_caches(api.as_deref(), stage.as_deref()) {
+            0 => "error no stage of that name has a cache".to_owned(),
+            stages => format!(
+                "ok the stored answers of {} are forgotten",
+                report::count(stages, "stage")
+            ),
+        },
+        Order::ForgetCached { method, uri } => match live.forget_cached(&method, &uri) {
+            Ok(0) => "ok there was no stored answer to it".to_owned(),
+            Ok(entries) => format!("ok {} forgotten", report::count(entries, "stored answer")),
+            Err(error) => format!("error {error}"),
+        },
     }
 }
 
@@ -216,6 +257,25 @@ mod tests {
     fn orders_are_known_or_refused() {
         assert_eq!(parse("flush-tokens"), Some(Order::FlushTokens));
         assert_eq!(parse("forget-token a.b.c"), Some(Order::ForgetToken("a.b.c".into())));
+        let flush = |api: Option<&str>, stage: Option<&str>| Order::FlushCache {
+            api: api.map(Into::into),
+            stage: stage.map(Into::into),
+        };
+        assert_eq!(parse("flush-cache * *"), Some(flush(None, None)));
+        assert_eq!(parse("flush-cache a TEST"), Some(flush(Some("a"), Some("TEST"))));
+        let forget = Order::ForgetCached {
+            method: Method::GET,
+            uri: Uri::from_static("http://h/a?b=c"),
+        };
+        assert_eq!(parse("forget-cached GET http://h/a?b=c"), Some(forget));
+        for unknown in [
+            "flush-cache",
+            "flush-cache a",
+            "forget-cached GET",
+            "forget-cached GET a b",
+        ] {
+            assert_eq!(parse(unknown), None, "{unknown}");
+        }
         for unknown in ["", "flush-tokens now", "forget-token", "forget-token ", "flush"] {
             assert_eq!(parse(unknown), None, "{unknown}");
         }

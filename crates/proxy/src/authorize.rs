@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, header};
 use portcullis_core::{MethodArn, Timestamp};
 use portcullis_model::snapshot::{Protection, Stage};
-use portcullis_policy::{Action, Context, Denial, Identity, Permit, Policy, Request, Side};
+use portcullis_policy::{Action, Context, DecidedBy, Denial, Identity, Permit, Policy, Request, Side};
 
 use crate::{
     Rejection,
@@ -105,6 +105,31 @@ fn decide(
         context: &context,
     };
     portcullis_policy::authorize(identity, resource_policy, &request)
+}
+
+/// Whether a policy's statement allows the caller to have a stored answer fetched anew (`execute-api:InvalidateCache`). That
+/// there is no policy to ask allows nothing here.
+pub(crate) fn may_invalidate(
+    cleared: &Cleared,
+    caller: &Caller,
+    located: &Located<'_, '_>,
+    circumstances: Circumstances<'_>,
+) -> bool {
+    let Some(arn) = &cleared.arn else { return false };
+    let identity = match caller.standing() {
+        Standing::Anonymous => Identity::Open,
+        Standing::Verified(verified) => verified
+            .policy
+            .as_ref()
+            .map_or(Identity::Authenticated, Identity::Policy),
+    };
+    let context = context(circumstances);
+    let request = Request {
+        action: Action::InvalidateCache,
+        ..request(arn, &context)
+    };
+    let permit = portcullis_policy::authorize(identity, located.stage().resource_policy.as_ref(), &request);
+    permit.is_ok_and(|permit| matches!(permit.decided_by(), DecidedBy::Statement { .. }))
 }
 
 /// At least one of the route's scopes, where it demands any.

@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub(crate) use plan::Plan;
-pub(crate) use values::source_value;
+pub(crate) use values::{form_decode, source_value};
 
 /// A request that passed every step: everything an integration may use, and the proof that it may.
 ///
@@ -93,6 +93,30 @@ pub(crate) async fn integrate(
         }
         Integration::Mock(mock) => Ok(mock::answer(mock)),
     }
+}
+
+/// The answer of the origin to an admitted request whose caller is answered already: a future that needs nothing of it.
+pub(crate) fn detached(
+    admitted: Admitted<'_, '_>,
+    message: &mut Message,
+    client: &Client,
+    record: &Record,
+) -> Result<impl Future<Output = Result<Reply, Rejection>> + Send + use<>, Rejection> {
+    let Admitted {
+        received,
+        located,
+        routed,
+        caller,
+        permit,
+        lease,
+    } = admitted;
+    drop((caller, permit, lease));
+    let asked = Asked {
+        received,
+        located: &located,
+        routed: &routed,
+    };
+    http_proxy::detached(asked, message, client.clone(), record.clone())
 }
 
 fn full(bytes: &[u8]) -> Body {

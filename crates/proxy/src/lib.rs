@@ -8,6 +8,7 @@ mod address;
 mod answer;
 mod authenticate;
 mod authorize;
+mod cache;
 mod client;
 mod compression;
 pub mod evidence;
@@ -29,6 +30,7 @@ mod trace;
 mod trace_id;
 
 pub use authenticate::{AuthorizerState, Caller, Verified};
+pub use cache::NotCached;
 pub use gateway::{Gateway, Worker};
 pub use live::{Fixtures, Live, LiveError};
 pub use locate::{Located, Routed};

@@ -19,6 +19,7 @@ use portcullis_template::Variable;
 
 use crate::{
     authenticate::AuthorizerState,
+    cache::{ResponseCache, StageCache},
     integrate::Plan,
     keys::{DenyList, FileError, KeyRing, Watch},
     origins::{self, Material, OriginUnusable},
@@ -53,6 +54,8 @@ pub(crate) struct LiveStage {
     /// One per worker; empty without an access log.
     pub(crate) log_buffers: Vec<LogBuffer>,
     pub(crate) needs: Needs,
+    /// `None` for a stage without a cache.
+    pub(crate) cache: Option<StageCache>,
 }
 
 /// What of a request is kept because a log line or a mapping wants it; what nobody wants is not copied.
@@ -189,7 +192,10 @@ impl Live {
         let stages: Vec<_> = snapshot
             .stages
             .iter()
-            .map(|stage| LiveStage::open(stage, fixtures, &mut kept, &mut errors))
+            .enumerate()
+            .map(|(index, stage)| {
+                LiveStage::open(stage, shares_cache(&snapshot, index), fixtures, &mut kept, &mut errors)
+            })
             .collect();
         let nowhere = fixtures.metrics.route(RouteKey {
             api: "-".into(),
@@ -251,6 +257,8 @@ struct Kept {
     rings: Vec<Arc<KeyRing>>,
     /// With their specifications and what stood in the files that these name; a pool of connections hangs on each.
     origins: Vec<(OriginSpec, Arc<Material>, Arc<Origin>)>,
+    /// By API, stage, and whether it is a canary's own. Whether an entry of one is still true stands in its key.
+    caches: Vec<((Box<str>, Box<str>, bool), Arc<ResponseCache>)>,
 }
 
 impl Kept {
@@ -259,6 +267,11 @@ impl Kept {
         let mut kept = Self::default();
         let Some(previous) = previous else { return kept };
         for (stage, live) in previous.snapshot.stages.iter().zip(&previous.stages) {
+            if let Some(cache) = &live.cache {
+                let is_own = stage.is_canary && !cache.is_shared;
+                let owner = (stage.api.clone(), stage.name.clone(), is_own);
+                kept.caches.push((owner, Arc::clone(&cache.responses)));
+            }
             let rings = live.authorizers.iter().map(AuthorizerState::keys);
             kept.rings.extend(rings.filter(|ring| ring.is_remote()).cloned());
             let origins = stage.origins.iter().zip(&live.materials).zip(&live.origins);
@@ -279,6 +292,23 @@ impl Kept {
         Ok(ring)
     }
 
+    /// The stage's cache with the entries that it has, unless its size is another one now. A canary has one of its own unless it
+    /// `shares` the stage's, which is compiled before it.
+    fn cache(&mut self, stage: &Stage, shares: bool) -> Option<StageCache> {
+        let bytes_max = stage.cache?.bytes_max;
+        let owner = (stage.api.clone(), stage.name.clone(), stage.is_canary && !shares);
+        let known = self
+            .caches
+            .iter()
+            .find(|(known, responses)| *known == owner && responses.bytes_max() == bytes_max);
+        let responses = known.map_or_else(
+            || Arc::new(ResponseCache::new(bytes_max)),
+            |(_, responses)| Arc::clone(responses),
+        );
+        self.caches.push((owner, Arc::clone(&responses)));
+        Some(StageCache::new(stage, responses, shares))
+    }
+
     fn origin(&mut self, spec: &OriginSpec) -> Result<(Arc<Material>, Arc<Origin>), OriginUnusable> {
         let material = Material::read(spec)?;
         let mut known = self.origins.iter();
@@ -296,7 +326,13 @@ impl Kept {
 // === impl LiveStage ===
 
 impl LiveStage {
-    fn open(stage: &Stage, fixtures: &Fixtures, kept: &mut Kept, errors: &mut Vec<LiveError>) -> Self {
+    fn open(
+        stage: &Stage,
+        shares_cache: bool,
+        fixtures: &Fixtures,
+        kept: &mut Kept,
+        errors: &mut Vec<LiveError>,
+    ) -> Self {
         let mut authorizers = Vec::new();
         for authorizer in &stage.authorizers {
             match authorizer_state(authorizer, fixtures, kept) {
@@ -354,6 +390,7 @@ impl LiveStage {
                 .flat_map(|log| (0..fixtures.workers).map(|_| log.buffer()))
                 .collect(),
             needs: Needs::of(stage),
+            cache: kept.cache(stage, shares_cache),
         }
     }
 }
@@ -387,4 +424,10 @@ fn authorizer_state(
         fixtures.watch.deny_list(list);
     }
     Ok(AuthorizerState::new(ring, deny_list, authorizer.result_ttl_s))
+}
+
+/// Whether a stage is a canary that uses the cache of the stage that it stands in for.
+fn shares_cache(snapshot: &Snapshot, index: usize) -> bool {
+    let mut canaries = snapshot.stages.iter().filter_map(|stage| stage.canary.as_ref());
+    canaries.any(|canary| canary.index == index && canary.use_stage_cache)
 }

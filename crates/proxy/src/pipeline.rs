@@ -9,6 +9,7 @@ use crate::{
     Observer, Rejection, Step,
     authenticate::{self, Caller, Credentials},
     authorize::{self, Circumstances},
+    cache::{self, Consulted, Keyed, Next},
     client::{self, ClientKeys},
     compression::Compression,
     gateway::Worker,
@@ -110,9 +111,48 @@ pub(crate) async fn proceed<O: Observer>(
         permit,
         lease,
     };
+    let absent = match cache::consult(&admitted, &cleared, message, circumstances, &live, record)? {
+        Consulted::Off => {
+            observer.passed(Step::Cache, format_args!("the method is not cached"));
+            None
+        }
+        Consulted::Bypassed(why) => {
+            observer.passed(Step::Cache, format_args!("passed by: {why}"));
+            None
+        }
+        Consulted::Answered(answered) => {
+            observer.passed(Step::Cache, format_args!("{answered}; {}", Keyed(&admitted, &live)));
+            return Ok(answered.give(admitted, message, worker.client(), record));
+        }
+        Consulted::Absent(absent) => Some(absent),
+    };
+    // What seldom happens is boxed out of this future.
+    let fetch = match absent {
+        None => None,
+        Some(absent) => match Box::pin(absent.join(record)).await? {
+            Next::Answered(answered) => {
+                observer.passed(Step::Cache, format_args!("{answered}; {}", Keyed(&admitted, &live)));
+                return Ok(answered.reply);
+            }
+            Next::Fetch(fetch) => {
+                observer.passed(Step::Cache, format_args!("{fetch}; {}", Keyed(&admitted, &live)));
+                fetch.prepare(&mut message.headers);
+                Some(fetch)
+            }
+        },
+    };
     let kind = admitted.routed.route().integration.kind();
-    let reply = integrate::integrate(admitted, message, worker.client(), &live, record).await?;
-    observer.passed(Step::Integrate, format_args!("{kind} answered {}", reply.status));
+    let result = integrate::integrate(admitted, message, worker.client(), &live, record).await;
+    let Some(fetch) = fetch else {
+        let reply = result?;
+        observer.passed(Step::Integrate, format_args!("{kind} answered {}", reply.status));
+        return Ok(reply);
+    };
+    let (reply, kept) = fetch.keep(result)?;
+    observer.passed(
+        Step::Integrate,
+        format_args!("{kind} answered {}, {kept}", reply.status),
+    );
     Ok(reply)
 }
 

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// One request from its first byte to its answer's last.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Record {
     pub(crate) id: RequestId,
     pub(crate) started: Timestamp,
@@ -62,7 +62,7 @@ pub struct Record {
 }
 
 /// What is copied for the log alone.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Kept {
     pub(crate) path: Option<String>,
     pub(crate) user_agent: Option<String>,
@@ -143,6 +143,16 @@ impl Record {
         let mut id = ExtendedId([b'='; 16]);
         id.0[..15].copy_from_slice(&id_digits(self.id)[..15]);
         id
+    }
+
+    /// Counts whether the cache had the answer.
+    pub(crate) fn count_cache(&self, is_hit: bool) {
+        let series = self.series();
+        if is_hit {
+            series.cache_hit(self.worker.id);
+        } else {
+            series.cache_miss(self.worker.id);
+        }
     }
 
     fn series(&self) -> &Arc<RouteSeries> {

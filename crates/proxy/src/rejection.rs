@@ -50,6 +50,8 @@ pub enum Rejection {
     IntegrationTimeout,
     /// The origin cannot be reached.
     IntegrationUnreachable,
+    /// A fresh answer is asked for by who may not have one fetched.
+    InvalidationDenied,
     /// A JWT is required and absent (HTTP APIs).
     JwtMissing,
     /// A JWT does not pass (HTTP APIs).
@@ -143,6 +145,8 @@ const EXPLICIT: &str =
     "User is not authorized to access this resource with an explicit deny in an identity-based policy";
 const IMPLICIT: &str = "User is not authorized to access this resource because no identity-based policy allows the \
                         execute-api:Invoke action";
+const NOT_INVALIDATED: &str = "User is not authorized to access this resource because no identity-based policy allows the \
+                               execute-api:InvalidateCache action";
 
 // === impl Rejection ===
 
@@ -169,6 +173,7 @@ impl Rejection {
             Self::IntegrationMalformed => Facts::of(Integrate, R::IntegrationFailure, Upstream, Later).status(502).says("Internal server error", "Internal Server Error").http_status(500),
             Self::IntegrationTimeout => Facts::of(Integrate, R::IntegrationTimeout, Upstream, Later).http("Service Unavailable").http_status(503),
             Self::IntegrationUnreachable => Facts::of(Integrate, R::IntegrationFailure, Upstream, Later).http("Service Unavailable").http_status(503),
+            Self::InvalidationDenied => Facts::of(Cache, R::AccessDenied, Client, Never).says(NOT_INVALIDATED, "Forbidden"),
             Self::JwtMissing => Facts::of(Authenticate, R::Unauthorized, Client, Never).http("Unauthorized"),
             Self::JwtRefused(_) => Facts::of(Authenticate, R::Unauthorized, Client, Never).http("Unauthorized"),
             Self::KeysUnavailable => Facts::of(Authenticate, R::AuthorizerFailure, Gateway, Later).http("Internal Server Error"),
@@ -211,6 +216,7 @@ impl Rejection {
             Self::IntegrationMalformed => "the origin's answer is not well-formed HTTP",
             Self::IntegrationTimeout => "the origin did not answer in time",
             Self::IntegrationUnreachable => "the origin cannot be reached",
+            Self::InvalidationDenied => "no policy allows execute-api:InvalidateCache",
             Self::JwtMissing | Self::TokenMissing => "there is no token",
             Self::JwtRefused(error) | Self::TokenRefused(error) => return Cow::Owned(error.to_string()),
             Self::KeysUnavailable => "the keys to verify tokens with cannot be had",

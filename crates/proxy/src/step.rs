@@ -21,6 +21,8 @@ pub enum Step {
     Authorize,
     /// The stage's rate.
     Throttle,
+    /// An answer that is kept.
+    Cache,
     /// The only step with effects outside.
     Integrate,
 }
@@ -38,7 +40,7 @@ pub trait Observer: Send {
 
 impl Step {
     /// All of them in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Receive,
         Self::Locate,
         Self::Route,
@@ -47,6 +49,7 @@ impl Step {
         Self::Authenticate,
         Self::Authorize,
         Self::Throttle,
+        Self::Cache,
         Self::Integrate,
     ];
 
@@ -61,6 +64,7 @@ impl Step {
             Self::Authenticate => "authenticate",
             Self::Authorize => "authorise",
             Self::Throttle => "throttle",
+            Self::Cache => "cache",
             Self::Integrate => "integrate",
         }
     }

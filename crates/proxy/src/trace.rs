@@ -16,7 +16,7 @@ static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const STATE_BYTES_MAX: usize = 512;
 
 /// A request's place in a trace.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Trace {
     trace: TraceId,
     /// The caller's span.
@@ -30,7 +30,7 @@ pub(crate) struct Trace {
 }
 
 /// What is known of a sampled request before its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Told {
     path: String,
     host: Option<String>,
@@ -40,7 +40,7 @@ struct Told {
 }
 
 /// The call of an origin.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Called {
     at: Instant,
     latency: Duration,

@@ -4,11 +4,12 @@
 
 mod support;
 
+use portcullis_model::cache::{CacheSettings, Invalidation, Unpermitted};
 use portcullis_openapi::document::ApiKind;
 use portcullis_proxy::Step;
 use portcullis_testkit::Origin;
 use serde_json::json;
-use support::{StageSpec, request, serve, token};
+use support::{StageSpec, cached, request, serve, token};
 
 const DOCUMENT: &str = r#"
 openapi: 3.0.1
@@ -62,6 +63,7 @@ struct Call {
     rest: &'static str,
     agent: &'static str,
     token: Option<String>,
+    fresh: bool,
 }
 
 #[tokio::test]
@@ -74,6 +76,11 @@ async fn the_first_broken_step_answers() {
         mount,
         throttle,
         variables: vec![("origin", origin)],
+        cache: cached(CacheSettings {
+            invalidation: Invalidation::Permitted(Unpermitted::Refuse),
+            ..CacheSettings::default()
+        }),
+        ..StageSpec::default()
     };
     let bench = serve(
         ApiKind::Rest,
@@ -90,9 +97,10 @@ async fn the_first_broken_step_answers() {
         rest: "../x",
         agent: "robot/1",
         token: None,
+        fresh: true,
     };
     type Mend = fn(&mut Call);
-    let steps: [(Step, u16, &str, Mend); 8] = [
+    let steps: [(Step, u16, &str, Mend); 9] = [
         (Step::Receive, 400, "dot segment", |call| call.rest = "x"),
         (Step::Locate, 403, "Forbidden", |call| call.stage = "empty"),
         (Step::Route, 403, "Missing Authentication Token", |call| {
@@ -111,6 +119,9 @@ async fn the_first_broken_step_answers() {
             call.token = Some(token(json!({"verb": "GET"})));
         }),
         (Step::Throttle, 429, "Too Many Requests", |call| call.stage = "down"),
+        (Step::Cache, 403, "execute-api:InvalidateCache", |call| {
+            call.fresh = false
+        }),
         (
             Step::Integrate,
             504,
@@ -145,6 +156,9 @@ async fn send(bench: &support::Bench, call: &Call) -> support::Answer {
     let mut headers = vec![("user-agent", call.agent)];
     if let Some(token) = &call.token {
         headers.push(("token", token));
+    }
+    if call.fresh {
+        headers.push(("cache-control", "max-age=0"));
     }
     bench.call(request(call.verb, &path, &headers)).await
 }

@@ -28,6 +28,7 @@ fn all() -> Vec<Rejection> {
         Rejection::IntegrationMalformed,
         Rejection::IntegrationTimeout,
         Rejection::IntegrationUnreachable,
+        Rejection::InvalidationDenied,
         Rejection::JwtMissing,
         Rejection::JwtRefused(TokenError::Expired),
         Rejection::KeysUnavailable,

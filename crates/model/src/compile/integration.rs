@@ -185,7 +185,7 @@ fn response_mappings(
 }
 
 /// The names of the path parameters of a resource.
-fn resource_parameters(resource: &str) -> Vec<&str> {
+pub(super) fn resource_parameters(resource: &str) -> Vec<&str> {
     resource
         .split('/')
         .filter(|segment| segment.starts_with('{'))

@@ -5,6 +5,7 @@ use portcullis_limit::Rate;
 use portcullis_openapi::document::{Located, Operation};
 
 use super::{ApiSource, StageSource, route_key};
+use crate::cache::MethodCache;
 
 /// Settings of the methods that a path and a verb select (Amazon's method settings).
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct MethodSource {
     pub verb: MethodVerb,
     /// A throttle for each of the selected methods.
     pub throttle: Option<Rate>,
+    /// Their cache, where it differs from the stage's.
+    pub cache: Option<MethodCache>,
 }
 
 /// Which methods of a resource are meant.

@@ -64,6 +64,7 @@ fn entries(written: &[&str]) -> Vec<MethodSource> {
             place,
             verb: MethodVerb::parse(words[0]).unwrap(),
             throttle: words[2].parse().ok().map(|burst| Rate::new(1.0, burst).unwrap()),
+            cache: None,
         }
     };
     written.iter().enumerate().map(entry).collect()

@@ -102,6 +102,11 @@ impl Decoder {
         self.state == State::Ended
     }
 
+    /// Whether the body ends where the connection does (RFC 9112 section 6.3, item 8).
+    pub fn is_until_close(&self) -> bool {
+        self.state == State::UntilClose
+    }
+
     /// How many bytes are still to come, where that is known.
     pub fn remaining(&self) -> Option<u64> {
         match self.state {

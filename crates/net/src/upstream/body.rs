@@ -70,6 +70,11 @@ impl Home<'_> {
 // === impl UpstreamBody ===
 
 impl UpstreamBody {
+    /// Whether the body ends where the connection does, so that nobody can tell a whole one from one that broke off.
+    pub fn ends_with_connection(&self) -> bool {
+        self.0.decoder.is_until_close()
+    }
+
     pub(super) fn new(
         exchange: Exchange,
         decoder: Decoder,

@@ -43,7 +43,9 @@ pub struct ClientSettings {
     pub head_bytes_max: usize,
 }
 
-/// Calls upstreams and keeps connections to them. One per worker: its connections belong to the worker's runtime.
+/// Calls upstreams and keeps connections to them. One per worker: its connections belong to the worker's runtime. A clone is
+/// the same client.
+#[derive(Clone)]
 pub struct Client {
     pool: Arc<Pool>,
     stats: Arc<UpstreamStats>,

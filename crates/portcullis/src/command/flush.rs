@@ -1,6 +1,8 @@
-//! `portcullis flush`: has a running gateway forget what its authorisers remember.
+//! `portcullis flush`: has a running gateway forget what its authorisers remember, or answers that it keeps.
 
 use std::path::{Path, PathBuf};
+
+use http::Uri;
 
 use super::{Exit, read_input};
 use crate::{
@@ -15,6 +17,9 @@ Examples:
   portcullis flush                                  every token of the gateway of ./portcullis.toml
   portcullis flush --data-dir portcullis-data
   printf %s \"$TOKEN\" | portcullis flush --token -   one token
+  portcullis flush --cache                          every stored answer
+  portcullis flush --cache --api proxy --stage TEST those of one stage
+  portcullis flush --cache-entry GET '/pets/7?page=2'
 
 What a token allows is remembered for authorizerResultTtlInSeconds and evaluated anew for each request; changed keys and \
 deny lists take effect at once, without a flush.";
@@ -28,6 +33,19 @@ pub(super) struct Flush {
     /// read by others).
     #[arg(long, value_name = "FILE|-")]
     token: Option<PathBuf>,
+    /// Forget stored answers instead: all of them, or those of one API or stage.
+    #[arg(long, conflicts_with_all = ["token", "cache_entry"])]
+    cache: bool,
+    /// The API whose stored answers to forget.
+    #[arg(long, value_name = "ID", requires = "cache")]
+    api: Option<String>,
+    /// The stage whose stored answers to forget.
+    #[arg(long, value_name = "NAME", requires = "cache")]
+    stage: Option<String>,
+    /// Forget the stored answers to one method and URI, whatever headers they were stored for. The URI is what a client calls:
+    /// a path with its query, with the host in front where that matters.
+    #[arg(long, num_args = 2, value_names = ["METHOD", "URI"], conflicts_with = "token")]
+    cache_entry: Option<Vec<String>>,
     /// The data directory of the running gateway.
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     data_dir: Option<PathBuf>,
@@ -37,10 +55,7 @@ pub(super) struct Flush {
 }
 
 pub(super) fn run(args: &Flush) -> Result<Exit, Failure> {
-    let order = match &args.token {
-        None => Order::FlushTokens,
-        Some(file) => Order::ForgetToken(token(file)?),
-    };
+    let order = order(args)?;
     let data_dir = data_dir(args.data_dir.as_deref(), &args.config)?;
     match control_socket::tell(&data_dir, &order).map_err(|error| Failure::NobodyListens(data_dir, error))? {
         Ok(text) => {
@@ -57,6 +72,35 @@ pub(super) fn run(args: &Flush) -> Result<Exit, Failure> {
 /// The data directory of a running gateway: as given, or as its configuration says.
 pub(super) fn data_dir(given: Option<&Path>, config: &Path) -> Result<PathBuf, Failure> {
     given.map_or_else(|| configured(config), |directory| Ok(directory.to_owned()))
+}
+
+fn order(args: &Flush) -> Result<Order, Failure> {
+    if args.cache {
+        return Ok(Order::FlushCache {
+            api: args.api.clone(),
+            stage: args.stage.clone(),
+        });
+    }
+    match (&args.token, args.cache_entry.as_deref()) {
+        (Some(file), _) => Ok(Order::ForgetToken(token(file)?)),
+        (None, Some([method, uri])) => entry(method, uri),
+        (None, _) => Ok(Order::FlushTokens),
+    }
+}
+
+fn entry(method: &str, uri: &str) -> Result<Order, Failure> {
+    let wrong = |what: String| Failure::Option {
+        option: "--cache-entry",
+        what,
+        remedy: "write it as a client calls it: `GET '/pets/7?page=2'`".to_owned(),
+    };
+    let is_target = uri.starts_with('/') || uri.contains("://");
+    let uri: Uri = match uri.parse() {
+        Ok(uri) if is_target => uri,
+        _ => return Err(wrong(format!("`{uri}` is no path or URL"))),
+    };
+    let method = method.parse().map_err(|_| wrong(format!("`{method}` is no method")))?;
+    Ok(Order::ForgetCached { method, uri })
 }
 
 fn token(file: &Path) -> Result<String, Failure> {

@@ -1,10 +1,14 @@
-//! `[[apis.stages.methods]]`: settings of some methods of a stage. What the cache adds to an entry is read here too.
+//! `[[apis.stages.methods]]`: settings of some methods of a stage.
 
 use portcullis_core::Place;
-use portcullis_model::MethodVerb;
+use portcullis_model::{
+    MethodVerb,
+    cache::{CacheSettings, MethodCache},
+};
 use portcullis_openapi::document::Located;
 
 use super::{
+    cache,
     section::Section,
     stage::{Throttle, read_throttle},
 };
@@ -23,15 +27,18 @@ pub(crate) struct MethodSettings {
     pub(crate) verb: MethodVerb,
     /// A throttle for each of them.
     pub(crate) throttle: Option<Throttle>,
+    /// Their cache, where it differs from the stage's.
+    pub(crate) cache: Option<MethodCache>,
 }
 
-pub(super) fn read(section: &Section<'_>) -> Option<MethodSettings> {
+pub(super) fn read(section: &Section<'_>, stage_cache: &CacheSettings) -> Option<MethodSettings> {
     let path = section.text("path");
     let verb = match section.text("method") {
         Some(text) => read_verb(section, &text),
         None => (!section.has("method")).then_some(MethodVerb::Every),
     };
     let throttle = section.table("throttle").map(|table| read_throttle(&table));
+    let cache = cache::read_method(section, stage_cache);
     section.finish();
     if let Some(path) = path
         .as_ref()
@@ -46,6 +53,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<MethodSettings> {
         path: path.filter(|path| path.value != "*"),
         verb: verb?,
         throttle,
+        cache,
     })
 }
 

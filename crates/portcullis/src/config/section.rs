@@ -115,11 +115,45 @@ impl<'t> Section<'t> {
         items.iter().map(|item| self.as_text(&full, item)).collect()
     }
 
-    pub(super) fn integer(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<Located<u64>> {
+    /// A list of whole numbers; those that are none, or out of range, are reported and left out.
+    pub(super) fn integers(
+        &self,
+        key: &'static str,
+        max: usize,
+        range: RangeInclusive<u64>,
+    ) -> Option<Vec<Located<u64>>> {
         let value = self.value(key)?;
         let full = self.full(key);
+        let Some(items) = value.get_ref().as_array() else {
+            return self.wrong_type(&full, value, "a list of whole numbers, as in `[200, 404]`");
+        };
+        if items.len() > max {
+            let message = format!("`{full}` has {} entries; at most {max} are allowed", items.len());
+            self.report
+                .error(&self.report.place(value.span()), "too-many", message, "remove some");
+            return None;
+        }
+        Some(
+            items
+                .iter()
+                .filter_map(|item| self.as_integer(&full, item, &range))
+                .collect(),
+        )
+    }
+
+    pub(super) fn integer(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<Located<u64>> {
+        let value = self.value(key)?;
+        self.as_integer(&self.full(key), value, &range)
+    }
+
+    fn as_integer(
+        &self,
+        full: &str,
+        value: &Spanned<DeValue<'_>>,
+        range: &RangeInclusive<u64>,
+    ) -> Option<Located<u64>> {
         let DeValue::Integer(digits) = value.get_ref() else {
-            return self.wrong_type(&full, value, "a whole number");
+            return self.wrong_type(full, value, "a whole number");
         };
         let place = self.report.place(value.span());
         let number = u64::from_str_radix(digits.as_str(), digits.radix())

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use portcullis_core::{Place, RequestPath};
+use portcullis_model::cache::StageCacheSource;
 use portcullis_openapi::document::{ApiKind, Located};
 use portcullis_store::Canary;
 
 use super::{
     access_log::{self, AccessLog},
     api::is_name_byte,
-    canary,
+    cache, canary,
     methods::{self, METHODS_MAX, MethodSettings},
     origin_certificate::{self, OriginCertificate},
     section::Section,
@@ -48,6 +49,8 @@ pub(crate) struct Stage {
     pub(crate) origin_roots: Option<Located<PathBuf>>,
     /// What its origins are shown when they ask for a client certificate.
     pub(crate) origin_client_certificate: Option<Located<OriginCertificate>>,
+    /// Which of its answers are kept, and for how long.
+    pub(crate) cache: Option<StageCacheSource>,
     /// What it is for.
     pub(crate) description: Option<String>,
     /// The deployment that it serves; `None` for its document as it stands, or what a command said.
@@ -96,7 +99,11 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
         |table| read_throttle(&table),
     );
     let method_tables = section.tables("methods", METHODS_MAX);
-    let methods = method_tables.iter().filter_map(methods::read).collect();
+    let cache = cache::read(section);
+    let methods = method_tables
+        .iter()
+        .filter_map(|table| methods::read(table, &cache.settings))
+        .collect();
     let access_log = access_log::read(section);
     let origin_roots = section.path("origin_roots");
     let origin_client_certificate = origin_certificate::read(section);
@@ -124,6 +131,7 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
         access_log,
         origin_roots,
         origin_client_certificate,
+        cache: cache.enabled(),
         description,
         deployment,
         canary,

@@ -228,6 +228,7 @@ impl Source {
                 place: whole("--origin-roots"),
             }),
             origin_client_certificate: None,
+            cache: None,
             description: None,
             deployment: None,
             canary: None,

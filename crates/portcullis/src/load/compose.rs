@@ -167,6 +167,7 @@ fn stage_source(api: &Api, stage: &Stage, data_dir: Option<&Path>, findings: &mu
         origin_roots: stage.origin_roots.as_ref().map(|roots| roots.value.clone()),
         deployment: None, // who knows the documents says it
         role: Role::Whole,
+        cache: stage.cache.clone(),
     })
 }
 
@@ -176,6 +177,7 @@ fn limits(stage: &Stage, findings: &mut Findings) -> StageLimits {
         path: method.path.clone(),
         verb: method.verb,
         throttle: method.throttle.as_ref().and_then(|throttle| rate(throttle, findings)),
+        cache: method.cache.clone(),
     };
     StageLimits {
         methods: stage.methods.iter().map(&mut method).collect(),

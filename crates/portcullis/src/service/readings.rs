@@ -48,6 +48,19 @@ pub(super) fn register(
         let logs = move || fixtures.upgrade().map(|fixtures| fixtures.logs()).unwrap_or_default();
         metrics.counter(name, help, &[], move || logs().iter().map(|log| read.of(log)).sum())?;
     }
+    for (name, help, read) in [
+        (
+            "portcullis_cache_entries",
+            "Answers that are stored.",
+            (|usage| usage.0) as fn((u64, u64)) -> u64,
+        ),
+        ("portcullis_cache_bytes", "Bytes that stored answers take.", |usage| {
+            usage.1
+        }),
+    ] {
+        let gateway = Arc::clone(gateway);
+        metrics.gauge(name, help, &[], move || read(gateway.live().cache_usage()) as f64)?;
+    }
     let gateway = Arc::clone(gateway);
     let remembered = move || gateway.live().tokens_remembered() as f64;
     metrics.gauge(

@@ -3,12 +3,13 @@
 use std::{
     borrow::Cow,
     mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use http::{HeaderMap, StatusCode, header};
 use portcullis_core::Verb;
-use portcullis_model::snapshot::{HttpProxy, Stage};
+use portcullis_model::snapshot::{HttpProxy, Integration, Stage};
 use portcullis_net::{
     BodyError, Fields, Reply,
     server::RequestBody,
@@ -66,6 +67,49 @@ pub(super) async fn call(
         trace.called(origin, (method, target), started, status);
     }
     give_back(proxy, stage, result.map_err(|error| rejection(&error))?, record)
+}
+
+/// As [`call`], for nobody who waits; the record is a copy, and never finished.
+pub(super) fn detached(
+    asked: Asked<'_>,
+    message: &mut Message,
+    client: Client,
+    mut record: Record,
+) -> Result<impl Future<Output = Result<Reply, Rejection>> + Send + use<>, Rejection> {
+    let live = Arc::clone(&record.live);
+    let (stage, route) = (asked.located.index(), asked.routed.index());
+    let of_stage = live.stages.get(stage).ok_or(Rejection::IntegrationUnreachable)?;
+    let (Integration::HttpProxy(proxy), Some(plan)) = (&asked.routed.route().integration, of_stage.plans.get(route))
+    else {
+        return Err(Rejection::IntegrationUnreachable); // nothing else is cached
+    };
+    let origin = Arc::clone(
+        of_stage
+            .origins
+            .get(proxy.origin)
+            .ok_or(Rejection::IntegrationUnreachable)?,
+    );
+    let outgoing = Outgoing {
+        proxy,
+        plan,
+        asked,
+        live: of_stage,
+        deadline: tokio::time::Instant::now() + proxy.timeout,
+    };
+    let call = outgoing.call(message, &mut record)?;
+    Ok(async move {
+        let answer = client.call(&origin, call).await.map_err(|error| rejection(&error))?;
+        let live = Arc::clone(&record.live);
+        let stage = live
+            .snapshot
+            .stages
+            .get(stage)
+            .ok_or(Rejection::IntegrationUnreachable)?;
+        match stage.routes.get(route).map(|route| &route.integration) {
+            Some(Integration::HttpProxy(proxy)) => give_back(proxy, stage, answer, &record),
+            Some(Integration::Mock(_)) | None => Err(Rejection::IntegrationUnreachable),
+        }
+    })
 }
 
 /// What the request to the origin is made of, beside the caller's own parts.

@@ -62,7 +62,7 @@ fn query_values<'q>(query: Option<&'q str>, name: &'q str) -> impl Iterator<Item
     })
 }
 
-fn form_decode(text: &str) -> Cow<'_, str> {
+pub(crate) fn form_decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['+', '%']) {
         return Cow::Borrowed(text);
     }

@@ -15,7 +15,11 @@ use http_body_util::BodyExt;
 use portcullis_core::{Place, Secret, Timestamp};
 use portcullis_jose::{Algorithm, SecretEncoding, SigningKey, issue};
 use portcullis_limit::Rate;
-use portcullis_model::{ApiSource, StageLimits, StageSource, compile};
+use portcullis_model::{
+    ApiSource, MethodSource, StageLimits, StageSource,
+    cache::{CacheSettings, StageCacheSource},
+    compile,
+};
 use portcullis_net::{
     listener::TrustedProxies,
     server::{Peer, RequestBody},
@@ -36,6 +40,8 @@ pub struct StageSpec {
     pub mount: &'static str,
     pub throttle: (f64, u32),
     pub variables: Vec<(&'static str, String)>,
+    pub cache: Option<StageCacheSource>,
+    pub methods: Vec<MethodSource>,
 }
 
 impl Default for StageSpec {
@@ -45,6 +51,8 @@ impl Default for StageSpec {
             mount: "/",
             throttle: (10_000.0, 5_000),
             variables: Vec::new(),
+            cache: None,
+            methods: Vec::new(),
         }
     }
 }
@@ -83,6 +91,15 @@ impl Observer for Steps {
     fn refused(&mut self, step: Step, reason: std::fmt::Arguments<'_>) {
         self.0.push((step, reason.to_string()));
     }
+}
+
+/// A stage's cache with these settings for every `GET`.
+pub fn cached(settings: CacheSettings) -> Option<StageCacheSource> {
+    Some(StageCacheSource {
+        place: Place::whole("test"),
+        bytes_max: 10_000_000,
+        settings,
+    })
 }
 
 /// Serves `document`. Beside it stand `secret` and `second` with the secrets above, and `denied`, an empty deny list.
@@ -133,12 +150,13 @@ fn stage(spec: StageSpec) -> StageSource {
             .map(|(name, value)| (name.to_owned(), value))
             .collect::<BTreeMap<_, _>>(),
         throttle: Rate::new(spec.throttle.0, spec.throttle.1).unwrap(),
-        limits: StageLimits::default(),
+        limits: StageLimits { methods: spec.methods },
         access_log: None,
         origin_roots: None::<PathBuf>,
         origin_client_certificate: None,
         deployment: None,
         role: portcullis_model::Role::Whole,
+        cache: spec.cache,
     }
 }
 
@@ -159,15 +177,7 @@ impl Bench {
     }
 
     pub async fn call_from(&self, source: &str, request: Request<RequestBody>) -> Answer {
-        let local: SocketAddr = "127.0.0.1:8080".parse().unwrap();
-        let peer = Peer {
-            address: source.parse().unwrap(),
-            port: 40_000,
-            local,
-            listener: 0,
-            secure: false,
-            tls: None,
-        };
+        let peer = peer(source);
         let mut steps = Steps::default();
         let (reply, record) = self.worker.answer(request, peer, &mut steps).await;
         let body = reply.body.collect().await.unwrap().to_bytes();
@@ -180,9 +190,35 @@ impl Bench {
         }
     }
 
+    /// Calls, where the answer's body may break off: the status, and the body if it is whole.
+    pub async fn try_call(&self, request: Request<RequestBody>) -> (u16, Option<Vec<u8>>) {
+        let peer = peer("127.0.0.1");
+        let (reply, record) = self.worker.answer(request, peer, &mut Steps::default()).await;
+        let body = reply.body.collect().await.ok().map(|body| body.to_bytes().to_vec());
+        drop(record);
+        (reply.status.as_u16(), body)
+    }
+
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.call(request("GET", path, headers)).await
     }
+}
+
+fn peer(source: &str) -> Peer {
+    let local: SocketAddr = "127.0.0.1:8080".parse().unwrap();
+    Peer {
+        address: source.parse().unwrap(),
+        port: 40_000,
+        local,
+        listener: 0,
+        secure: false,
+        tls: None,
+    }
+}
+
+/// An origin's answer, 200 with a body framed by its length.
+pub fn ok(body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into()
 }
 
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<RequestBody> {
