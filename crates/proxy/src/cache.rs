@@ -293,10 +293,10 @@ impl Absent {
     }
 
     /// The fetch of a stale entry, unless another request is at it.
-    fn refresh(self: Box<Self>) -> Option<Box<Fetch>> {
+    fn refresh(self) -> Option<Box<Fetch>> {
         match self.cache.join(&self.key, &|_| false) {
             Joined::Lead(lead) => Some(Box::new(Fetch {
-                absent: *self,
+                absent: self,
                 lead: Some(lead),
             })),
             Joined::Stored(_) | Joined::Wait(_) => None,
