@@ -48,6 +48,7 @@ fn a_call_shows_its_way_and_its_answer() {
         "authenticate",
         "authorise",
         "throttle",
+        "cache",
         "integrate",
     ];
     let found: Vec<_> = said.out.lines().take(steps.len()).collect();
