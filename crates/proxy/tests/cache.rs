@@ -105,8 +105,11 @@ impl Bench {
     }
 }
 
+/// Method, path, headers, and how many requests the origin has seen by then.
+type Call<'c> = (&'c str, &'c str, &'c [(&'c str, &'c str)], usize);
+
 /// Calls one after the other; each says how many requests the origin has seen behind it.
-async fn check_calls(origin: &Origin, bench: &Bench, calls: &[(&str, &str, &[(&str, &str)], usize)]) {
+async fn check_calls(origin: &Origin, bench: &Bench, calls: &[Call<'_>]) {
     for (method, path, headers, expected) in calls {
         let answer = bench.call(request(method, path, headers)).await;
         assert_eq!(
@@ -128,7 +131,7 @@ async fn answers_are_kept_by_their_key_and_by_nothing_else() {
             &[("x-tenant", "b")]
         }
     };
-    let calls: [(&str, &str, &[(&str, &str)], usize); 24] = [
+    let calls: [Call<'_>; 24] = [
         ("GET", "/open/x", &[], 1),
         ("GET", "/open/x", &[], 1),
         ("GET", "/open/x", &[("user-agent", "another")], 1),
@@ -266,7 +269,7 @@ async fn a_body_that_broke_is_not_kept() {
 async fn some_requests_pass_the_cache_by() {
     let origin = Origin::ok("hello");
     let bench = bench(&origin, CacheSettings::default());
-    let calls: [(&str, &str, &[(&str, &str)], usize); 7] = [
+    let calls: [Call<'_>; 7] = [
         ("GET", "/open/x", &[], 1),
         ("GET", "/open/x", &[("range", "bytes=0-1")], 2),
         (
@@ -464,7 +467,7 @@ async fn methods_have_settings_of_their_own() {
     let origin = Origin::ok("hello");
     let bench = bench_with(&origin, CacheSettings::default(), methods);
     let token = token(json!({"fresh": "none"}));
-    let calls: [(&str, &str, &[(&str, &str)], usize); 10] = [
+    let calls: [Call<'_>; 10] = [
         ("GET", "/open/x", &[], 1),
         ("GET", "/open/x", &[], 2),
         ("GET", "/closed/x", &[("token", &token)], 3),
