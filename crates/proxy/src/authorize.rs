@@ -123,7 +123,7 @@ pub(crate) fn may_invalidate(
             .as_ref()
             .map_or(Identity::Authenticated, Identity::Policy),
     };
-    let context = context(circumstances);
+    let context = context(&circumstances);
     let request = Request {
         action: Action::InvalidateCache,
         ..request(arn, &context)
