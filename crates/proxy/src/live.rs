@@ -250,6 +250,9 @@ impl Live {
     }
 }
 
+/// An API, a stage, and whether the cache is its canary's own.
+type CacheOwner = (Box<str>, Box<str>, bool);
+
 /// What stages share, and what a new snapshot takes over from the one before it.
 #[derive(Default)]
 struct Kept {
@@ -257,8 +260,8 @@ struct Kept {
     rings: Vec<Arc<KeyRing>>,
     /// With their specifications and what stood in the files that these name; a pool of connections hangs on each.
     origins: Vec<(OriginSpec, Arc<Material>, Arc<Origin>)>,
-    /// By API, stage, and whether it is a canary's own. Whether an entry of one is still true stands in its key.
-    caches: Vec<((Box<str>, Box<str>, bool), Arc<ResponseCache>)>,
+    /// Whether an entry of one is still true stands in its key.
+    caches: Vec<(CacheOwner, Arc<ResponseCache>)>,
 }
 
 impl Kept {
