@@ -266,3 +266,109 @@ fn query_pairs<'q>(query: Option<&'q str>, name: &'q str) -> impl Iterator<Item 
         form_decode(known) == name
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A key of parts with these values.
+    fn written(parts: &[Vec<Vec<u8>>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for part in parts {
+            let mut values = Values::begin(&mut out);
+            part.iter().for_each(|value| values.push(value));
+            values.end();
+        }
+        out
+    }
+
+    fn normalized(values: &[String]) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let mut out = Vec::new();
+        let mut written = Values::begin(&mut out);
+        values.iter().for_each(|value| written.push_normalized(value));
+        written.end();
+        let plain = values.iter().map(|value| {
+            let mut plain = Vec::new();
+            path::normalize_onto(value, &mut plain);
+            plain
+        });
+        (out, plain.collect())
+    }
+
+    /// Values of few and telling bytes, so that some of them look like the lengths of others.
+    fn values() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let byte = prop_oneof![Just(0_u8), Just(1), Just(4), Just(b'&')];
+        proptest::collection::vec(proptest::collection::vec(byte, 0..6), 0..4)
+    }
+
+    fn cases(count: u32) -> ProptestConfig {
+        let soak = std::env::var("PORTCULLIS_SOAK")
+            .ok()
+            .and_then(|soak| soak.parse().ok())
+            .unwrap_or(1);
+        ProptestConfig::with_cases(count * soak)
+    }
+
+    proptest! {
+        #![proptest_config(cases(200))]
+
+        #[test]
+        fn other_values_make_another_key(
+            one in proptest::collection::vec(values(), 3),
+            other in proptest::collection::vec(values(), 3),
+        ) {
+            prop_assert_eq!(written(&one) == written(&other), one == other);
+        }
+
+        #[test]
+        fn a_key_is_taken_apart_as_it_was_put_together(parts in proptest::collection::vec(values(), 0..5)) {
+            let key = written(&parts);
+            let mut rest = key.as_slice();
+            for part in &parts {
+                let expected = written(std::slice::from_ref(part));
+                prop_assert_eq!(take_part(&mut rest), Some(expected.as_slice()));
+            }
+            prop_assert!(rest.is_empty());
+            prop_assert_eq!(take_part(&mut rest), None);
+        }
+
+        #[test]
+        fn spellings_of_one_value_make_one_key(
+            one in proptest::collection::vec("(%[46][0-9a-f]|%2[fF]|%|[a-c/+&=]){0,6}", 0..3),
+            other in proptest::collection::vec("(%[46][0-9a-f]|%2[fF]|%|[a-c/+&=]){0,6}", 0..3),
+        ) {
+            let ((one_key, one), (other_key, other)) = (normalized(&one), normalized(&other));
+            prop_assert_eq!(one_key == other_key, one == other);
+        }
+    }
+
+    #[test]
+    fn broken_keys_are_not_taken_apart() {
+        for broken in [
+            &b""[..],
+            b"\0\0\0",
+            b"\0\0\0\x01",
+            b"\0\0\0\x01\0\0\0\x02a",
+            b"\xff\xff\xff\xff\0\0\0\0",
+        ] {
+            assert_eq!(take_part(&mut &broken[..]), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn pairs_of_a_name_in_any_spelling() {
+        let check = |query: &str, expected: &[&str]| {
+            assert_eq!(
+                query_pairs(Some(query), "page size").collect::<Vec<_>>(),
+                expected,
+                "{query}"
+            );
+        };
+        check("page+size=1&x=2&page%20size", &["page+size=1", "page%20size"]);
+        check("pagesize=1&Page+size=1&=page+size", &[]);
+        check("", &[]);
+        assert_eq!(query_pairs(None, "page size").next(), None);
+    }
+}
