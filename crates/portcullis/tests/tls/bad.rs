@@ -89,7 +89,7 @@ fn key_pairs_that_cannot_be_served() {
     // The same key in its older form is as good.
     check(good.chain(), &openssl(&["ec"], good.key()), None);
     // Soon to end: a warning.
-    let soon = root.issue(&Leaf::server(&["localhost"]).between(-3_600, 86_400 * 5));
+    let soon = root.issue(&Leaf::server(&["localhost"]).between(-3_600, 86_400 * 5 - 600));
     let origin = origin();
     let place = setup(&origin, PAIR).written();
     soon.write(&place.path(""), "s");
