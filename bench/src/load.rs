@@ -1,4 +1,4 @@
-//! The load: kept-alive connections in a closed loop, every answer checked.
+//! The load: connections in a closed loop, every answer checked.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,18 +11,27 @@ use hdrhistogram::Histogram;
 use memchr::memmem;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
     task::LocalSet,
 };
 
-use crate::failure::{Failure, Outcome, While as _};
+use crate::{
+    failure::{Failure, Outcome, While as _},
+    http2,
+    wire::{Connector, Wire},
+};
 
 /// What to send and what must come back.
 pub(crate) struct Load {
     /// The proxy.
     pub(crate) address: SocketAddr,
-    /// Connections kept open; each sends its next request when the last is answered.
+    /// Requests under way at a time: one on each connection, or several over HTTP/2. The next goes out when one is answered.
     pub(crate) connections: usize,
+    /// How connections are made.
+    pub(crate) connector: Connector,
+    /// Whether each request has a connection of its own.
+    pub(crate) connects_each_time: bool,
+    /// Whether HTTP/2 is spoken.
+    pub(crate) is_http2: bool,
     /// Requests before the measurement begins.
     pub(crate) warm_up: usize,
     /// Requests measured.
@@ -78,9 +87,17 @@ pub(crate) fn run<Mark: 'static>(load: Load, mark: impl Fn() -> Mark + 'static) 
     let (load, mark) = (Rc::new(load), Rc::new(mark));
     let local = LocalSet::new();
     local.block_on(&runtime, async {
+        let mut shared = Vec::new();
+        for _ in 0..load.connections.div_ceil(http2::STREAMS) * usize::from(load.is_http2) {
+            shared.push(http2::connect(&load.connector, load.address).await?);
+        }
         let connections = (0..load.connections).map(|index| {
             let (load, progress, mark) = (Rc::clone(&load), Rc::clone(&progress), Rc::clone(&mark));
-            tokio::task::spawn_local(async move { connection(index, &load, &progress, &*mark).await })
+            let requests = shared.get(index / http2::STREAMS).cloned();
+            tokio::task::spawn_local(async move {
+                let mut client = Client::new(requests);
+                send_all(index, &load, &progress, &*mark, &mut client).await
+            })
         });
         for connection in connections.collect::<Vec<_>>() {
             connection.await.doing("a connection's task")??;
@@ -97,17 +114,13 @@ pub(crate) fn run<Mark: 'static>(load: Load, mark: impl Fn() -> Mark + 'static) 
     })
 }
 
-async fn connection<Mark>(
+async fn send_all<Mark>(
     index: usize,
     load: &Load,
     progress: &Progress<Mark>,
     mark: &impl Fn() -> Mark,
+    client: &mut Client,
 ) -> Outcome<()> {
-    let mut stream = TcpStream::connect(load.address)
-        .await
-        .doing("connecting to the proxy")?;
-    stream.set_nodelay(true).doing("TCP_NODELAY")?;
-    let (mut request, mut buffer) = (Vec::with_capacity(2048), vec![0; 16 * 1024]);
     let total = load.warm_up + load.requests;
     loop {
         let number = progress.sent.get();
@@ -115,10 +128,8 @@ async fn connection<Mark>(
             return Ok(());
         }
         progress.sent.set(number + 1);
-        encode(&mut request, load.tokens.choose(index, number), load.address);
         let sent = Instant::now();
-        stream.write_all(&request).await.doing("sending a request")?;
-        receive(&mut stream, &mut buffer, &load.body).await?;
+        client.ask(load, load.tokens.choose(index, number)).await?;
         let answered = progress.answered.get() + 1;
         progress.answered.set(answered);
         if answered > load.warm_up {
@@ -132,6 +143,54 @@ async fn connection<Mark>(
             *progress.end.borrow_mut() = Some((Instant::now(), mark()));
         }
     }
+}
+
+/// One caller.
+struct Client {
+    /// Its part of a connection of HTTP/2.
+    requests: Option<h2::client::SendRequest<bytes::Bytes>>,
+    /// Its connection of HTTP/1.1, while it is kept.
+    kept: Option<Box<dyn Wire>>,
+    request: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    fn new(requests: Option<h2::client::SendRequest<bytes::Bytes>>) -> Self {
+        Self {
+            requests,
+            kept: None,
+            request: Vec::with_capacity(2048),
+            buffer: vec![0; 16 * 1024],
+        }
+    }
+
+    async fn ask(&mut self, load: &Load, token: Option<&str>) -> Outcome<()> {
+        if let Some(requests) = &self.requests {
+            return http2::ask(requests, token, &load.body).await;
+        }
+        let mut stream = match self.kept.take() {
+            Some(stream) => stream,
+            None => load.connector.connect(load.address).await?,
+        };
+        encode(&mut self.request, token, load.address);
+        stream.write_all(&self.request).await.doing("sending a request")?;
+        stream.flush().await.doing("sending a request")?;
+        receive(&mut *stream, &mut self.buffer, &load.body).await?;
+        if !load.connects_each_time {
+            self.kept = Some(stream);
+        }
+        Ok(())
+    }
+}
+
+/// Sends one request on a connection and compares its answer.
+pub(crate) async fn ask_once(stream: &mut dyn Wire, address: SocketAddr, body: &[u8]) -> Outcome<()> {
+    let (mut request, mut buffer) = (Vec::new(), vec![0; 16 * 1024]);
+    encode(&mut request, None, address);
+    stream.write_all(&request).await.doing("sending a request")?;
+    stream.flush().await.doing("sending a request")?;
+    receive(stream, &mut buffer, body).await
 }
 
 fn encode(request: &mut Vec<u8>, token: Option<&str>, address: SocketAddr) {
@@ -148,7 +207,7 @@ fn encode(request: &mut Vec<u8>, token: Option<&str>, address: SocketAddr) {
 }
 
 /// Reads one answer framed by its length and compares it.
-async fn receive(stream: &mut TcpStream, buffer: &mut [u8], body: &[u8]) -> Outcome<()> {
+async fn receive(stream: &mut dyn Wire, buffer: &mut [u8], body: &[u8]) -> Outcome<()> {
     let mut filled = 0;
     let head_end = loop {
         filled += read_some(stream, &mut buffer[filled..]).await?;
@@ -173,7 +232,7 @@ async fn receive(stream: &mut TcpStream, buffer: &mut [u8], body: &[u8]) -> Outc
     }
 }
 
-async fn read_some(stream: &mut TcpStream, into: &mut [u8]) -> Outcome<usize> {
+async fn read_some(stream: &mut dyn Wire, into: &mut [u8]) -> Outcome<usize> {
     match stream.read(into).await.doing("reading an answer")? {
         0 => Err(Failure::new(
             "the proxy closed a connection, or its answer is larger than it should be",
@@ -211,6 +270,9 @@ mod tests {
         Load {
             address: origin.address(),
             connections: 3,
+            connector: Connector::PLAIN,
+            connects_each_time: false,
+            is_http2: false,
             warm_up: 10,
             requests: 20,
             tokens: Tokens::PerRequest(tokens),

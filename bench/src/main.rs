@@ -4,13 +4,16 @@
 //! run starts a fresh proxy, sees that it answers and refuses as it should, and loads it; the peers take turns.
 
 mod cpu;
+mod facts;
 mod failure;
+mod http2;
 mod load;
 mod measure;
 mod peer;
 mod report;
 mod row;
 mod token;
+mod wire;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -28,6 +31,7 @@ use crate::{
     report::{Machine, RowResult},
     row::{Peer, Row},
     token::Keys,
+    wire::Certificates,
 };
 
 /// CPU time per request of Portcullis against nginx and HAProxy. Run by `make bench` from the root of the tree.
@@ -48,6 +52,9 @@ struct Arguments {
     /// Requests measured in a run.
     #[arg(long, default_value_t = 200_000)]
     requests: usize,
+    /// Requests measured in a run where each has a connection of its own.
+    #[arg(long, default_value_t = 5_000)]
+    handshakes: usize,
     /// Requests measured in a run where each needs a token of its own, signed beforehand.
     #[arg(long, default_value_t = 50_000)]
     new_token_requests: usize,
@@ -60,6 +67,9 @@ struct Arguments {
     /// The gateway's binary.
     #[arg(long, default_value = "target/release/portcullis")]
     gateway: PathBuf,
+    /// Measure memory and start, too, when rows are named.
+    #[arg(long)]
+    facts: bool,
     /// Keep the table in docs/PERFORMANCE.md.
     #[arg(long)]
     write: bool,
@@ -67,6 +77,8 @@ struct Arguments {
 
 /// The least that is measured in a run, so that a tick of the system's clock stays below a percent.
 const REQUESTS_MIN: usize = 20_000;
+/// The same where each request is a handshake, which takes a hundred times as long.
+const HANDSHAKES_MIN: usize = 2_000;
 
 fn main() -> ExitCode {
     match bench(&Arguments::parse()) {
@@ -93,6 +105,7 @@ fn bench(arguments: &Arguments) -> Outcome<()> {
     if let Some(warning) = machine.busy() {
         eprintln!("bench: {warning}");
     }
+    let certificates = Certificates::make(&setting.directory)?;
     let origin = start_origin(&setting)?;
     let dose = Dose {
         connections: arguments.connections.into(),
@@ -106,18 +119,27 @@ fn bench(arguments: &Arguments) -> Outcome<()> {
     };
     let mut results = Vec::new();
     for row in rows {
-        let dose = match row.is_new_each_time() {
-            true => Dose {
+        let dose = match (row.is_new_each_time(), row.connects_each_time()) {
+            (true, _) => Dose {
                 requests: arguments.new_token_requests.max(REQUESTS_MIN),
                 ..dose
             },
-            false => dose,
+            (false, true) => Dose {
+                warm_up: 500,
+                requests: arguments.handshakes.max(HANDSHAKES_MIN),
+                ..dose
+            },
+            (false, false) => dose,
         };
-        results.push(measure_row(*row, arguments, &origin, &setting, dose)?);
+        results.push(measure_row(*row, arguments, &origin, &certificates, &setting, dose)?);
     }
-    print!("{}", report::plain(&results));
-    let markdown = report::markdown(&results, &machine, arguments.runs, dose);
-    let json = report::json(&results, &machine, dose);
+    let mut facts = Vec::new();
+    if arguments.facts || arguments.rows.is_empty() {
+        facts = facts::all(&origin, &certificates, &setting)?;
+    }
+    print!("{}{}", report::plain(&results), facts::plain(&facts));
+    let markdown = report::markdown(&results, &machine, arguments.runs, dose) + &facts::markdown(&facts);
+    let json = report::json(&results, &facts, &machine, dose);
     fs::write(directory.join("results.json"), format!("{json:#}\n")).doing("writing bench/out/results.json")?;
     fs::write(directory.join("results.md"), &markdown).doing("writing bench/out/results.md")?;
     eprintln!("written: bench/out/results.json, bench/out/results.md");
@@ -137,7 +159,14 @@ fn be_alone(directory: &Path) -> Outcome<File> {
 }
 
 /// The runs of one row, the peers taking turns.
-fn measure_row(row: Row, arguments: &Arguments, origin: &Running, setting: &Setting, dose: Dose) -> Outcome<RowResult> {
+fn measure_row(
+    row: Row,
+    arguments: &Arguments,
+    origin: &Running,
+    certificates: &Certificates,
+    setting: &Setting,
+    dose: Dose,
+) -> Outcome<RowResult> {
     let chosen = |peer: &&Peer| arguments.peers.is_empty() || arguments.peers.contains(peer);
     let mut peers: Vec<(Peer, Vec<_>)> = row
         .peers()
@@ -157,7 +186,7 @@ fn measure_row(row: Row, arguments: &Arguments, origin: &Running, setting: &Sett
     };
     for run in 1..=arguments.runs {
         for (peer, figures) in &mut peers {
-            let measured = measure(*peer, row, &tokens, origin, setting, dose)?;
+            let measured = measure(*peer, row, &tokens, origin, certificates, setting, dose)?;
             let (row, name) = (row.name(), peer.name());
             let (cpu, rate, logged) = (measured.cpu_us, measured.rate_per_s, measured.logged * 100.0);
             eprintln!("{row}: {name} run {run}: {cpu:.1} µs/request, {rate:.0} requests/s, {logged:.1} % logged");

@@ -6,8 +6,9 @@ use crate::{
     failure::{Failure, Outcome},
     load::{self, Load, Tokens},
     peer::{Running, Setting, start_peer},
-    row::{Peer, Row},
+    row::{Peer, Row, Way},
     token::Keys,
+    wire::Certificates,
 };
 
 /// How much load.
@@ -44,16 +45,24 @@ pub(crate) fn measure(
     row: Row,
     tokens: &Option<(Keys, Rc<[String]>)>,
     origin: &Running,
+    certificates: &Certificates,
     setting: &Setting,
     dose: Dose,
 ) -> Outcome<Figures> {
     let keys = tokens.as_ref().map(|(keys, _)| keys);
+    let tokens = &tokens.as_ref().filter(|_| row.checks_tokens(peer));
     let proxy = start_peer(peer, row, keys, origin.address, setting)?;
-    let asked = check(peer, &proxy, tokens, setting)?;
+    let asked = match row.way() {
+        Way::Plain => check(peer, &proxy, tokens, setting)?,
+        Way::Tls | Way::Http2 => check_tls(peer, row, &proxy, certificates, setting)?,
+    };
     let tree = proxy.tree()?;
     let load = Load {
         address: proxy.address,
         connections: dose.connections,
+        connector: certificates.connector(row, true)?,
+        connects_each_time: row.connects_each_time(),
+        is_http2: row.way() == Way::Http2,
         warm_up: dose.warm_up,
         requests: dose.requests,
         tokens: match tokens {
@@ -81,7 +90,7 @@ pub(crate) fn measure(
 }
 
 /// Sees that the proxy answers what it should and refuses what it should; returns how many requests that took.
-fn check(peer: Peer, proxy: &Running, tokens: &Option<(Keys, Rc<[String]>)>, setting: &Setting) -> Outcome<usize> {
+fn check(peer: Peer, proxy: &Running, tokens: &Option<&(Keys, Rc<[String]>)>, setting: &Setting) -> Outcome<usize> {
     let name = peer.name();
     let expect = |what: &str, token: Option<&str>, expected: u16| {
         let (status, body) = proxy.ask(token)?;
@@ -95,7 +104,7 @@ fn check(peer: Peer, proxy: &Running, tokens: &Option<(Keys, Rc<[String]>)>, set
         }
         Ok(())
     };
-    let Some((keys, tokens)) = tokens else {
+    let Some((keys, tokens)) = *tokens else {
         expect("a request", None, 200)?;
         return Ok(1);
     };
@@ -106,6 +115,30 @@ fn check(peer: Peer, proxy: &Running, tokens: &Option<(Keys, Rc<[String]>)>, set
     expect("a token with one character changed", Some(&forge(good)), 403)?;
     expect("an expired token", Some(&keys.expired()?), 403)?;
     Ok(4)
+}
+
+/// Sees that a proxy answers over TLS, and only to whom it should; returns how many requests that took.
+fn check_tls(peer: Peer, row: Row, proxy: &Running, certificates: &Certificates, setting: &Setting) -> Outcome<usize> {
+    let ask = |shows_client: bool| {
+        let load = Load {
+            address: proxy.address,
+            connections: 1,
+            connector: certificates.connector(row, shows_client)?,
+            connects_each_time: false,
+            is_http2: row.way() == Way::Http2,
+            warm_up: 1,
+            requests: 1,
+            tokens: Tokens::None,
+            body: setting.body.as_bytes().into(),
+        };
+        load::run(load, || ()).map(drop)
+    };
+    ask(true)?;
+    if row.is_mutual() && ask(false).is_ok() {
+        let name = peer.name();
+        return Err(Failure::new(format!("{name} answers who shows no certificate")));
+    }
+    Ok(2)
 }
 
 /// The token with one character of its claims changed.

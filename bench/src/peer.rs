@@ -14,7 +14,7 @@ use portcullis_testkit::ReservedPort;
 use crate::{
     cpu::Tree,
     failure::{Failure, Outcome, While as _},
-    row::{Peer, Row},
+    row::{Peer, Row, Way},
     token::Keys,
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct Running {
     _port: ReservedPort, // nobody else gets the port while the child has it
 }
 
+/// Connections that each proxy is set up for.
+const CONNECTIONS_MAX: usize = 20_000;
 /// How long a child may take to listen.
 const START_MAX: Duration = Duration::from_secs(20);
 
@@ -76,7 +78,14 @@ pub(crate) fn start_peer(
     let (own, origin) = (port.number().to_string(), origin.port().to_string());
     let metrics_port = metrics.number().to_string();
     let algorithm = row.algorithm().map_or("", |algorithm| algorithm.as_str());
+    let keys = keys.filter(|_| row.checks_tokens(peer));
     let (haproxy_key, portcullis_keys) = keys.map_or(("", ""), |keys| (&keys.haproxy, &keys.portcullis));
+    let (listen, tls) = listening(peer, row, &setting.directory);
+    let connections_max = CONNECTIONS_MAX.to_string();
+    let cache = match row {
+        Row::CacheHit => "cache = { enabled = true }",
+        _ => "",
+    };
     let values = [
         ("port", own.as_str()),
         ("origin_port", &origin),
@@ -84,6 +93,10 @@ pub(crate) fn start_peer(
         ("algorithm", algorithm),
         ("key", haproxy_key),
         ("keys", portcullis_keys),
+        ("listen", &listen),
+        ("tls", &tls),
+        ("connections_max", &connections_max),
+        ("cache", cache),
     ];
     let make = |name: &str, template: &str| configure(setting, name, template, &values);
     let (log, command) = match (peer, keys.is_some()) {
@@ -112,6 +125,68 @@ pub(crate) fn start_peer(
     };
     let log = setting.directory.join(log);
     start(peer.name(), setting, setting.proxy_core, command, port, log)
+}
+
+/// Starts the gateway with another document than that of the rows, over plain TCP.
+pub(crate) fn start_with(document: &str, origin: SocketAddr, setting: &Setting) -> Outcome<Running> {
+    let (port, metrics) = (ReservedPort::new(), ReservedPort::new());
+    let connections_max = CONNECTIONS_MAX.to_string();
+    let values = [
+        ("port", port.number().to_string()),
+        ("origin_port", origin.port().to_string()),
+        ("metrics_port", metrics.number().to_string()),
+        ("tls", String::new()),
+        ("connections_max", connections_max),
+    ];
+    let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let template = include_str!("../peers/portcullis-plain.toml").replace("portcullis-plain.yaml", document);
+    let file = configure(setting, "portcullis-other.toml", &template, &values)?;
+    let log = setting.directory.join("portcullis-access.log");
+    let command = portcullis(&setting.gateway, &file);
+    start(Peer::Portcullis.name(), setting, setting.proxy_core, command, port, log)
+}
+
+/// What a peer's configuration says of its listener, and of TLS apart from that.
+fn listening(peer: Peer, row: Row, directory: &Path) -> (String, String) {
+    let at = |name: &str| text(&directory.join(name));
+    let is_mutual = row.is_mutual();
+    match (peer, row.way()) {
+        (_, Way::Plain) => Default::default(),
+        (Peer::Nginx, way) => {
+            let listen = if way == Way::Http2 { " ssl http2" } else { " ssl" };
+            let clients = match is_mutual {
+                true => format!("ssl_client_certificate {}; ssl_verify_client on;", at("clients.pem")),
+                false => String::new(),
+            };
+            let (certificate, key) = (at("server.pem"), at("server.key"));
+            let tls =
+                format!("ssl_protocols TLSv1.3; ssl_certificate {certificate}; ssl_certificate_key {key}; {clients}");
+            (listen.to_owned(), tls)
+        }
+        (Peer::Haproxy, way) => {
+            let alpn = if way == Way::Http2 { "h2" } else { "http/1.1" };
+            let clients = match is_mutual {
+                true => format!(" ca-file {} verify required", at("clients.pem")),
+                false => String::new(),
+            };
+            let listen = format!(
+                " ssl crt {} ssl-min-ver TLSv1.3 alpn {alpn}{clients}",
+                at("server-both.pem")
+            );
+            (listen, String::new())
+        }
+        (Peer::Portcullis, _) => {
+            let clients = match is_mutual {
+                true => "[listeners.tls.client_certificates]\nmode = \"require\"\ntruststore = \"clients.pem\"",
+                false => "",
+            };
+            let certificates = "certificates = [{ certificate = \"server.pem\", key = \"server.key\" }]";
+            (
+                String::new(),
+                format!("[listeners.tls]\nminimum = \"1.3\"\n{certificates}\n{clients}"),
+            )
+        }
+    }
 }
 
 fn nginx(directory: &Path, file: &Path) -> Vec<String> {

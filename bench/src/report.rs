@@ -6,6 +6,7 @@ use portcullis_core::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::{
+    facts::Fact,
     measure::{Dose, Figures},
     row::{Peer, Row},
 };
@@ -154,7 +155,7 @@ pub(crate) fn markdown(results: &[RowResult], machine: &Machine, runs: usize, do
     format!(
         "Measured {date} on {cores} cores of {processor}, Linux {kernel}:\n\n{versions}\n\
          Median of {runs} alternating runs, {connections} kept-alive connections, 1 KiB answers, {requests} requests \
-         after {warm_up} unmeasured ones (fewer where each needs a token of its own).\n\n{busy}{}",
+         after {warm_up} unmeasured ones (fewer where each needs a token or a connection of its own).\n\n{busy}{}",
         markdown_table(results)
     )
 }
@@ -169,7 +170,7 @@ pub(crate) fn put_into(page: &str, measured: &str) -> Option<String> {
 }
 
 /// Everything, each run for itself.
-pub(crate) fn json(results: &[RowResult], machine: &Machine, dose: Dose) -> Value {
+pub(crate) fn json(results: &[RowResult], facts: &[Fact], machine: &Machine, dose: Dose) -> Value {
     let run = |figures: &Figures| {
         let Figures {
             cpu_us,
@@ -198,6 +199,7 @@ pub(crate) fn json(results: &[RowResult], machine: &Machine, dose: Dose) -> Valu
         "date": machine.date, "load": machine.load, "processor": machine.processor, "cores": machine.cores, "kernel": machine.kernel,
         "versions": versions, "connections": dose.connections, "requests": dose.requests,
         "rows": results.iter().map(row).collect::<Vec<_>>(),
+        "facts": facts.iter().map(Fact::json).collect::<Vec<_>>(),
     })
 }
 
