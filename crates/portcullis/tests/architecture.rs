@@ -231,6 +231,29 @@ fn word_violations(files: &BTreeMap<String, String>, checkout: &Path) -> Vec<Str
     violations
 }
 
+/// Rows of docs/THREATS.md without a test, and tests named there that are not in the tree.
+fn threat_violations(files: &BTreeMap<String, String>) -> Vec<String> {
+    let page = files.get("docs/THREATS.md").map_or("", String::as_str);
+    let mut violations = Vec::new();
+    for (number, line) in page.lines().enumerate() {
+        let row = line.starts_with("| ") && !line.starts_with("| Threat |");
+        let named: Vec<_> = line.split('`').filter_map(|word| word.split_once(".rs::")).collect();
+        if row && named.is_empty() {
+            violations.push(format!("docs/THREATS.md:{} names no test", number + 1));
+        }
+        for (path, test) in named {
+            let path = format!("{path}.rs");
+            let is_there = files
+                .get(&path)
+                .is_some_and(|text| text.contains(&format!("fn {test}(")));
+            if !is_there {
+                violations.push(format!("docs/THREATS.md:{}: {path} has no test {test}", number + 1));
+            }
+        }
+    }
+    violations
+}
+
 /// Whether `start` begins a path in `line`, rather than standing inside one (`example.com/home/`).
 fn names_path(line: &str, start: &str) -> bool {
     let before = |at: usize| line[..at].chars().next_back();
@@ -552,4 +575,19 @@ fn links_lead_somewhere() {
         "docs/a.md links to `b.md`, which is not there",
     ];
     only(dead_links(&bad, exists), &expected);
+}
+
+#[test]
+fn every_threat_names_its_tests() {
+    let found = files();
+    assert!(found.contains_key("docs/THREATS.md"));
+    none(threat_violations(&found));
+    let page = "| Threat | What stops it | Shown by |\n|---|---|---|\n| a | b | `x/a.rs::holds`, `x/a.rs::gone` |\n| a | b | trust |\n| a | b | `x/b.rs::holds` |\n";
+    let bad = tree(&[("docs/THREATS.md", page), ("x/a.rs", "fn holds() {}")]);
+    let expected = [
+        "docs/THREATS.md:3: x/a.rs has no test gone",
+        "docs/THREATS.md:4 names no test",
+        "docs/THREATS.md:5: x/b.rs has no test holds",
+    ];
+    only(threat_violations(&bad), &expected);
 }

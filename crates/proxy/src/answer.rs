@@ -37,6 +37,9 @@ pub(crate) fn refuse(record: &Record, rejection: &Rejection, quotable: Option<Qu
         let seconds = wait_ms.div_ceil(1_000).max(1);
         reply.fields.set(&header::RETRY_AFTER, &HeaderValue::from(seconds));
     }
+    if *rejection == Rejection::Overloaded {
+        reply.fields.set(&header::RETRY_AFTER, &HeaderValue::from_static("1"));
+    }
     identify(record, &mut reply.fields);
     reply
 }

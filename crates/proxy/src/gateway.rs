@@ -210,6 +210,7 @@ fn rejection(fault: Fault) -> Rejection {
     use portcullis_net::http1::FramingFault;
     Rejection::HeadMalformed(match fault {
         Fault::HeadTimeout => return Rejection::HeadTimeout,
+        Fault::Overloaded => return Rejection::Overloaded,
         Fault::Head(HeadFault::LineTooLong) => return Rejection::UriTooLong,
         Fault::Head(HeadFault::FieldsTooLarge | HeadFault::FieldsTooMany) => return Rejection::HeadersTooLarge,
         Fault::Head(HeadFault::BareLineFeed) => "a line of the head does not end with CR LF",

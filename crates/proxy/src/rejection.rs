@@ -64,6 +64,8 @@ pub enum Rejection {
     Misdirected,
     /// No route for the path and verb.
     NoRoute,
+    /// Too many requests are under way.
+    Overloaded,
     /// The path is not one that every party reads alike.
     PathRefused(PathError),
     /// The authoriser's policy cannot be made from this token's claims.
@@ -180,6 +182,7 @@ impl Rejection {
             Self::MappingFailed(_) => Facts::of(Integrate, R::ApiConfigurationError, Gateway, Never).http("Internal Server Error"),
             Self::Misdirected => Facts::of(Locate, R::WafFiltered, Client, Reconnect).status(421).says("Misdirected Request", "Misdirected Request"),
             Self::NoRoute => Facts::of(Route, R::MissingAuthenticationToken, Client, Never).http("Not Found").http_status(404),
+            Self::Overloaded => Facts::of(Receive, R::ApiConfigurationError, Gateway, Later).status(503).says("Service unavailable", "Service Unavailable"),
             Self::PathRefused(error) => Facts::of(Receive, R::BadRequestParameters, Client, Never).says(format!("Bad request: {error}"), "Bad Request"),
             Self::PolicyUnmade => Facts::of(Authenticate, R::AuthorizerConfigurationError, Gateway, Never).http("Internal Server Error"),
             Self::ResourcePolicy { explicit, arn } => Facts::of(ResourcePolicy, R::AccessDenied, Client, Never).says(resource_policy_text(*explicit, arn), "Forbidden"),
@@ -223,6 +226,7 @@ impl Rejection {
             Self::MappingFailed(what) => return Cow::Owned(what.clone()),
             Self::Misdirected => "the connection was made for another host, which asks for other client certificates",
             Self::NoRoute => "no route for this path and method",
+            Self::Overloaded => "too many requests are under way",
             Self::PathRefused(error) => return Cow::Owned(error.to_string()),
             Self::PolicyUnmade => "the authoriser's policy cannot be made from the token's claims",
             Self::ResourcePolicy { explicit: true, .. } => "the resource policy denies the request",

@@ -35,6 +35,7 @@ fn all() -> Vec<Rejection> {
         Rejection::MappingFailed("a mapped value cannot stand in a header".into()),
         Rejection::Misdirected,
         Rejection::NoRoute,
+        Rejection::Overloaded,
         Rejection::PathRefused(PathError::DotSegment),
         Rejection::PolicyUnmade,
         Rejection::ResourcePolicy {

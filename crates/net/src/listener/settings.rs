@@ -26,6 +26,8 @@ pub struct ListenerSettings {
     pub http2: Http2,
     /// Requests of one HTTP/2 connection under way at once; more are refused (REFUSED_STREAM).
     pub http2_streams_max: u32,
+    /// Requests under way in one worker at once; one more is answered 503 at once.
+    pub requests_in_flight_max: usize,
     /// Open connections over all workers; one more is closed as soon as it is accepted.
     pub connections_max: usize,
     /// Open connections of one client address over all workers. An IPv6 client is its /64 network.
@@ -86,6 +88,7 @@ impl ListenerSettings {
             handshakes_max: 1_000,
             http2: Http2::Negotiated,
             http2_streams_max: 100,
+            requests_in_flight_max: 4_096,
             connections_max: 10_000,
             connections_per_source_max: 1_000,
             line_bytes_max: 10_240,

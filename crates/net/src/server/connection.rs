@@ -26,6 +26,8 @@ const DRAIN_BYTES_MAX: u64 = 64 * 1024;
 const LAST_REQUEST_WAIT: Duration = Duration::from_millis(250);
 /// How long a connection is kept open for the client to read the last answer.
 const LINGER: Duration = Duration::from_secs(5);
+/// The same once the server is to stop: nobody who never closes may hold that up.
+const LINGER_STOPPING: Duration = Duration::from_millis(250);
 
 /// Why no request comes.
 enum NoRequest {
@@ -78,7 +80,7 @@ pub(super) async fn serve<IO: Link, H: Handler>(
         }
     };
     match after {
-        After::Linger => linger(&wire).await,
+        After::Linger => linger(&wire, worker).await,
         After::Close if IO::IS_END_ANNOUNCED => announce_end(&wire).await,
         After::Next | After::Close | After::Cut => {}
     }
@@ -159,7 +161,15 @@ async fn exchange<IO: Link, H: Handler>(
     };
     let body = body(wire, &head, framing, settings);
     // Boxed, so that a connection at rest does not hold the room that a request needs.
-    let (reply, receipt) = Box::pin(handler.call(request(head, body), peer)).await;
+    let place = worker.load().take(settings.requests_in_flight_max);
+    let (reply, receipt) = match place {
+        Some(_) => Box::pin(handler.call(request(head, body), peer)).await,
+        None => {
+            worker.stats().count_shed();
+            drop(body); // it is drained like any that nobody wanted
+            handler.refuse(Fault::Overloaded, peer)
+        }
+    };
     let outcome = answer::send(wire, asked, reply, receipt, worker).await;
     let (after, undrained) = {
         let mut wire = lock(wire);
@@ -255,12 +265,18 @@ async fn announce_end<IO: Link>(wire: &Shared<IO>) {
 }
 
 /// Ends our side, then discards what the client sends until it ends its own.
-async fn linger<IO: Link>(wire: &Shared<IO>) {
-    let due = Instant::now() + LINGER;
+async fn linger<IO: Link>(wire: &Shared<IO>, worker: &Worker) {
+    let mut due = Instant::now() + LINGER;
     lock(wire).timer.set(due);
     let mut is_shut = false;
+    let mut is_stopping = false;
     poll_fn(|context| {
         let mut wire = lock(wire);
+        if !is_stopping && worker.is_stopping() {
+            is_stopping = true;
+            due = due.min(Instant::now() + LINGER_STOPPING);
+            wire.timer.set(due);
+        }
         if !is_shut {
             match Pin::new(&mut wire.link).poll_shutdown(context) {
                 Poll::Ready(Ok(())) => is_shut = true,

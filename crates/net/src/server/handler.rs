@@ -23,7 +23,7 @@ pub trait Handler: Send + Sync + 'static {
     /// dropped when the client goes away, because the client may have closed its sending side alone.
     fn call(&self, request: Request<RequestBody>, peer: &Peer) -> impl Future<Output = (Reply, Self::Receipt)> + Send;
 
-    /// The answer to what could not be read as a request. The connection is closed behind it.
+    /// The answer to what could not be read as a request, and the connection is closed behind it; or to one too many.
     fn refuse(&self, fault: Fault, peer: &Peer) -> (Reply, Self::Receipt);
 }
 
@@ -60,7 +60,7 @@ pub struct Peer {
     pub tls: Option<Arc<TlsFacts>>,
 }
 
-/// Why a head is refused.
+/// Why a request is refused before a handler has seen it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Where its body ends is not certain (400).
@@ -72,4 +72,7 @@ pub enum Fault {
     /// It began but did not end in time (408).
     #[error("the head did not arrive in time")]
     HeadTimeout,
+    /// Nothing is wrong with it, but too much is under way already (503).
+    #[error("too many requests are under way")]
+    Overloaded,
 }

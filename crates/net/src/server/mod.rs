@@ -13,6 +13,7 @@ mod handover;
 mod handshake;
 mod http2;
 mod lifecycle;
+mod load;
 mod outbox;
 mod protocol;
 mod receipt;

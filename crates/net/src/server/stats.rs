@@ -21,6 +21,7 @@ pub struct ServerStats {
     handshakes_failed: [AtomicU64; HandshakeFault::ALL.len()],
     http2: AtomicU64,
     floods: AtomicU64,
+    shed: AtomicU64,
 }
 
 // === impl ServerStats ===
@@ -108,6 +109,15 @@ impl ServerStats {
     /// HTTP/2 connections ended because they cost more than requests do: floods of resets, pings, settings and the like.
     pub fn floods(&self) -> u64 {
         self.floods.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were refused because too much was under way.
+    pub fn shed(&self) -> u64 {
+        self.shed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_shed(&self) {
+        self.shed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_accepted(&self) {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::handler::{Handler, Peer};
 use super::handshake::{self, Prefixed};
+use super::load::Load;
 use super::protocol;
 use super::stats::ServerStats;
 use crate::listener::proxy_header::{self, HEADER_BYTES_MAX, ProxyHeader};
@@ -45,6 +46,7 @@ pub(super) struct Worker {
     is_stopping: AtomicBool,
     open: Mutex<Open>,
     emptied: Notify,
+    load: Load,
     stats: Arc<ServerStats>,
 }
 
@@ -94,6 +96,11 @@ impl Worker {
         &self.stats
     }
 
+    /// What it has taken on.
+    pub(super) fn load(&self) -> &Load {
+        &self.load
+    }
+
     /// Whether connections should end with the request that they serve.
     pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
@@ -110,7 +117,11 @@ impl Worker {
             .into_iter()
             .map(|(socket, listener)| tokio::spawn(accept(Arc::clone(&self), socket, listener, Arc::clone(&handler))))
             .collect();
-        let cut = match stop.wait_for(Option::is_some).await {
+        let told = tokio::select! {
+            told = stop.wait_for(Option::is_some) => told.map(|due| *due),
+            () = self.load.watch() => Ok(None), // it watches for ever
+        };
+        let cut = match told {
             Ok(due) => due.unwrap_or_else(std::time::Instant::now),
             Err(_) => std::time::Instant::now(), // the server was dropped
         };

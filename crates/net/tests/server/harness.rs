@@ -160,6 +160,7 @@ impl Handler for Echo {
         self.calls.lock().unwrap().push(format!("fault: {fault}"));
         let status = match fault {
             Fault::HeadTimeout => 408,
+            Fault::Overloaded => 503,
             Fault::Head(HeadFault::LineTooLong) => 414,
             Fault::Head(HeadFault::FieldsTooLarge | HeadFault::FieldsTooMany) => 431,
             Fault::Head(HeadFault::VersionUnsupported) => 505,

@@ -1,7 +1,9 @@
 //! Who may connect, and for how long.
 
+use std::process::Command;
 use std::time::Duration;
 
+use portcullis_net::listener::Http2;
 use portcullis_net::server::{Sent, Server, ServerSettings};
 
 use crate::harness::{Wire, await_open, settings, subject, subject_with};
@@ -84,4 +86,43 @@ fn several_workers_share_a_listener() {
         |_| -> crate::tunnel::Forward { unreachable!("nothing can be bound") },
     );
     assert_eq!(busy.map(|_| ()).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+}
+
+#[test]
+fn one_request_too_many_is_refused_at_once() {
+    for is_http2 in [false, true] {
+        let mut settings = settings();
+        settings.requests_in_flight_max = 1;
+        settings.http2 = Http2::PriorKnowledge;
+        let subject = subject_with(settings);
+        let mut running = subject.connect();
+        running.send("GET /wait HTTP/1.1\r\nhost: a\r\n\r\n");
+        subject.waiting.recv().unwrap();
+        let ask = || {
+            let mut curl = Command::new("curl");
+            curl.args([
+                "-s",
+                "--noproxy",
+                "*",
+                "--max-time",
+                "30",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code}",
+            ]);
+            curl.args(is_http2.then_some("--http2-prior-knowledge"));
+            let output = curl
+                .args(["-d", "body", &format!("http://{}/echo", subject.address())])
+                .output();
+            String::from_utf8(output.unwrap().stdout).unwrap()
+        };
+        assert_eq!(ask(), "503", "HTTP/2: {is_http2}");
+        assert_eq!(subject.server.stats().shed(), 1);
+        subject.gate.add_permits(1);
+        running.expect("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nwaited");
+        running.send(GET); // the place is free once the answer is out
+        running.expect(HELLO);
+        assert_eq!(ask(), "200", "HTTP/2: {is_http2}");
+    }
 }

@@ -65,3 +65,15 @@ fn cuts_what_does_not_end() {
         assert!(!last.complete, "every answer has its receipt");
     }
 }
+
+#[test]
+fn who_never_closes_does_not_hold_up_the_end() {
+    let subject = subject();
+    let mut refused = subject.connect();
+    refused.send("nonsense\n");
+    subject.receipt(); // the answer is out, and the client could still be sending
+    let begun = Instant::now();
+    subject.server.shutdown(Duration::from_secs(30));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(refused.rest().starts_with("HTTP/1.1 400 "));
+}

@@ -33,6 +33,8 @@ pub(crate) struct Listener {
     pub(crate) http2: Http2,
     /// Requests of one HTTP/2 connection under way at once (default 100).
     pub(crate) http2_streams_max: u32,
+    /// Requests under way in one worker at once (default 4,096).
+    pub(crate) requests_in_flight_max: usize,
     /// Connections open at once (default 10,000).
     pub(crate) connections_max: usize,
     /// Connections open at once from one source, an IPv6 /64 being one (default 1,000).
@@ -58,6 +60,7 @@ impl Listener {
             proxy_protocol: None,
             http2: Http2::default(),
             http2_streams_max: 100,
+            requests_in_flight_max: 4_096,
             connections_max: 10_000,
             connections_per_source_max: 1_000,
             head_timeout: Duration::from_secs(10),
@@ -104,6 +107,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
     let http2_streams_max = section
         .integer("http2_streams_max", 1..=HTTP2_STREAMS_MAX)
         .and_then(|found| u32::try_from(found.value).ok());
+    let requests_in_flight_max = count("requests_in_flight_max");
     let connections_max = count("connections_max");
     let connections_per_source_max = count("connections_per_source_max");
     let head_timeout = timeout("head_timeout_ms");
@@ -122,6 +126,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Listener> {
         proxy_protocol,
         http2: http2.unwrap_or(defaults.http2),
         http2_streams_max: http2_streams_max.unwrap_or(defaults.http2_streams_max),
+        requests_in_flight_max: requests_in_flight_max.unwrap_or(defaults.requests_in_flight_max),
         connections_max: connections_max.unwrap_or(defaults.connections_max),
         connections_per_source_max: connections_per_source_max.unwrap_or(defaults.connections_per_source_max),
         head_timeout: head_timeout.unwrap_or(defaults.head_timeout),

@@ -80,7 +80,7 @@ fn connections(fixtures: &Fixtures, server: &Arc<ServerStats>) -> Result<(), Rea
         &[],
         move || stats.open() as f64,
     )?;
-    let counters: [Counter<ServerStats>; 9] = [
+    let counters: [Counter<ServerStats>; 10] = [
         (
             "portcullis_connections_accepted",
             "Connections of clients accepted.",
@@ -125,6 +125,11 @@ fn connections(fixtures: &Fixtures, server: &Arc<ServerStats>) -> Result<(), Rea
             "portcullis_http2_floods",
             "HTTP/2 connections ended because they cost more than requests do.",
             ServerStats::floods,
+        ),
+        (
+            "portcullis_requests_shed",
+            "Requests refused because too many were under way.",
+            ServerStats::shed,
         ),
     ];
     for (name, help, read) in counters {

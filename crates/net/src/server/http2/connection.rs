@@ -19,7 +19,7 @@ use super::guard::{Gauge, Guard};
 use super::watch::{Fate, Watch};
 use super::{body, request};
 use crate::listener::ListenerSettings;
-use crate::server::handler::{Handler, Peer};
+use crate::server::handler::{Fault, Handler, Peer};
 use crate::server::receipt::Counter;
 use crate::server::wire::Link;
 use crate::server::worker::Worker;
@@ -187,7 +187,12 @@ async fn answered<H: Handler>(mut request: Request<RecvStream>, respond: SendRes
     let length = read.unwrap_or_default();
     let (bytes_max, patience) = (shared.settings.body_bytes_max, shared.settings.body_idle_timeout);
     let (body, arriving) = body::of(stream, length, bytes_max, patience);
+    let place = shared.worker.load().take(shared.settings.requests_in_flight_max);
     let (reply, receipt) = match read {
+        Ok(_) if place.is_none() => {
+            shared.worker.stats().count_shed();
+            shared.handler.refuse(Fault::Overloaded, shared.peer)
+        }
         Ok(_) => shared.handler.call(Request::from_parts(head, body), shared.peer).await,
         Err(fault) => {
             shared.worker.stats().count_fault();
