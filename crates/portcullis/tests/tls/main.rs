@@ -6,6 +6,7 @@ mod bad;
 mod clients;
 mod command;
 mod domains;
+mod http2;
 mod names;
 mod openssl;
 mod rotation;
