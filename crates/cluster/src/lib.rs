@@ -7,6 +7,7 @@
 //! lost, calls end at once and do not try.
 
 mod address;
+mod limits;
 mod link;
 
 pub use address::{RedisAddress, RedisAddressError};

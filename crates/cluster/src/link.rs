@@ -11,6 +11,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use portcullis_core::Secret;
+use portcullis_limit::SCRIPT;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo,
     RedisError, TlsCertificates, Value, aio::MultiplexedConnection,
@@ -89,6 +90,8 @@ pub struct Cluster {
 /// What the callers and the keeper of the connection share.
 struct Shared {
     connection: ArcSwapOption<MultiplexedConnection>,
+    /// What the server knows the script by.
+    script: ArcSwapOption<String>,
     /// Deadlines missed since the last answer.
     misses: AtomicU32,
     /// Somebody found the connection lost.
@@ -120,6 +123,7 @@ impl Cluster {
             .map_err(ClusterError::Thread)?;
         let shared = Arc::new(Shared {
             connection: ArcSwapOption::empty(),
+            script: ArcSwapOption::empty(),
             misses: AtomicU32::new(0),
             lost: Notify::new(),
             reported: AtomicBool::new(false),
@@ -154,14 +158,23 @@ impl Cluster {
         format!("{}:{purpose}:{name}", self.prefix)
     }
 
-    #[expect(dead_code, reason = "limits and cached answers come next")]
+    /// What the server knows [`SCRIPT`] by, since it was told.
+    pub(crate) fn script_hash(&self) -> Option<Arc<String>> {
+        self.shared.script.load_full()
+    }
+
+    /// Counts a call that had no answer.
+    pub(crate) fn note_away(&self) -> Away {
+        self.shared.stats.away.fetch_add(1, Ordering::Relaxed);
+        Away
+    }
+
     /// One command, one answer, within `deadline`. An answer that is an error of Redis's own counts as no answer but for
     /// `NOSCRIPT`, which the caller can do something about.
     pub(crate) async fn ask(&self, command: &Cmd, deadline: Duration) -> Result<Value, Refusal> {
         let shared = &self.shared;
         let Some(connection) = shared.connection.load_full() else {
-            shared.stats.away.fetch_add(1, Ordering::Relaxed);
-            return Err(Refusal::Away(Away));
+            return Err(Refusal::Away(self.note_away()));
         };
         shared.stats.calls.fetch_add(1, Ordering::Relaxed);
         let mut caller = MultiplexedConnection::clone(&connection);
@@ -186,8 +199,7 @@ impl Cluster {
                 }
             }
         }
-        shared.stats.away.fetch_add(1, Ordering::Relaxed);
-        Err(Refusal::Away(Away))
+        Err(Refusal::Away(self.note_away()))
     }
 }
 
@@ -257,13 +269,14 @@ async fn keep(shared: Arc<Shared>, client: Client) {
     let mut pause = PAUSE_MIN;
     loop {
         match connect(&client).await {
-            Ok(connection) => {
+            Ok((connection, script)) => {
                 pause = PAUSE_MIN;
                 shared.misses.store(0, Ordering::Relaxed);
                 shared.stats.connected.fetch_add(1, Ordering::Relaxed);
                 if shared.reported.swap(false, Ordering::Relaxed) || shared.stats.connected() == 1 {
                     tracing::info!("Redis answers: limits are shared");
                 }
+                shared.script.store(script.map(Arc::new));
                 let connection = Arc::new(connection);
                 shared.connection.store(Some(Arc::clone(&connection)));
                 look_after(&shared, &connection).await;
@@ -283,12 +296,21 @@ async fn keep(shared: Arc<Shared>, client: Client) {
     }
 }
 
-async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
+/// A connection, and what its server knows the script by; a server that may not be told gets the script each time.
+async fn connect(client: &Client) -> Result<(MultiplexedConnection, Option<String>), RedisError> {
     // The deadlines of calls are ours; this one is for what the library says by itself.
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(CONNECT_TIMEOUT));
-    client.get_multiplexed_async_connection_with_config(&config).await
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    let load = redis::cmd("SCRIPT").arg("LOAD").arg(SCRIPT).to_owned();
+    let told = timeout(CONNECT_TIMEOUT, connection.send_packed_command(&load)).await;
+    let script = match told {
+        Ok(Ok(Value::BulkString(hash))) => String::from_utf8(hash).ok(),
+        Ok(Ok(Value::SimpleString(hash))) => Some(hash),
+        Ok(Ok(_) | Err(_)) | Err(_) => None,
+    };
+    Ok((connection, script))
 }
 
 /// Ends when the connection does not answer, or a caller found it lost.

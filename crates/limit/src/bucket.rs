@@ -32,17 +32,26 @@ pub enum RateError {
 /// A token bucket that starts full.
 #[derive(Debug)]
 pub struct TokenBucket {
-    rate: Rate,
-    /// Ticks that one token takes to come back; `None` when none ever does.
-    interval: Option<u64>,
-    /// With an interval: when the bucket will be full. Without: how many tokens were taken.
+    meter: Meter,
     state: AtomicU64,
 }
 
-/// Evidence that a throttle let a request pass. Only [`TokenBucket::try_take`] makes one, and it cannot be copied.
-#[derive(Debug)]
-pub struct Lease {
-    _taken: (),
+/// A bucket's figures without its state, which is one number. With an interval it is when the bucket will be full, without
+/// how many tokens were taken; 0 is full either way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Meter {
+    rate: Rate,
+    /// Ticks that one token takes to come back; `None` when none ever does.
+    interval: Option<u64>,
+}
+
+/// What is left of a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    /// Requests that would be admitted now.
+    pub left: u64,
+    /// Milliseconds until everything is there again.
+    pub reset_ms: u64,
 }
 
 /// The bucket is empty.
@@ -86,70 +95,111 @@ impl Rate {
 impl TokenBucket {
     /// A full bucket.
     pub fn new(rate: Rate) -> Self {
-        // Rounded up: never faster than asked. What would take more than 36 years to fill up gives nothing back.
-        let ticks = (TICKS_PER_S / rate.rate_per_s).ceil();
-        let refill = ticks * f64::from(rate.burst.max(1));
-        let interval = (refill < (u64::MAX / 4) as f64).then_some(ticks as u64);
         Self {
-            rate,
-            interval,
+            meter: Meter::new(rate),
             state: AtomicU64::new(0),
         }
     }
 
     /// Its figures.
     pub fn rate(&self) -> Rate {
-        self.rate
+        self.meter.rate
     }
 
     /// Takes a token. `now_ns` counts nanoseconds of a monotonic clock from any start; cores may disagree a little.
-    pub fn try_take(&self, now_ns: u64) -> Result<Lease, Throttled> {
-        let taken = match self.interval {
-            Some(interval) => self.take_returning(interval, now_ns.saturating_mul(TICKS_PER_NS)),
-            None => self.take_for_good(),
-        };
-        taken.map(|()| Lease { _taken: () })
-    }
-
-    fn take_returning(&self, interval: u64, now: u64) -> Result<(), Throttled> {
-        let burst = u64::from(self.rate.burst);
-        if burst == 0 {
-            return Err(Throttled { retry_after_ms: None });
-        }
-        // The latest that the bucket may be full at after this token.
-        let horizon = interval
-            .checked_mul(burst)
-            .and_then(|ahead| now.checked_add(ahead))
-            .unwrap_or(u64::MAX);
-        let mut full_at = self.state.load(Ordering::Relaxed);
+    pub fn try_take(&self, now_ns: u64) -> Result<(), Throttled> {
+        let mut state = self.state.load(Ordering::Relaxed);
         loop {
-            let next = full_at.max(now).saturating_add(interval);
-            // A saturated sum must not pass for a token that is there: at the end of the count the bucket stays shut.
-            if next == u64::MAX {
-                return Err(Throttled { retry_after_ms: None });
-            }
-            if next > horizon {
-                let wait_ns = (next - horizon).div_ceil(TICKS_PER_NS);
-                return Err(Throttled {
-                    retry_after_ms: Some(wait_ns.div_ceil(1_000_000)),
-                });
-            }
+            let next = self.meter.take(state, now_ns)?;
             match self
                 .state
-                .compare_exchange_weak(full_at, next, Ordering::Relaxed, Ordering::Relaxed)
+                .compare_exchange_weak(state, next, Ordering::Relaxed, Ordering::Relaxed)
             {
                 Ok(_) => return Ok(()),
-                Err(seen) => full_at = seen,
+                Err(seen) => state = seen,
             }
         }
     }
 
-    fn take_for_good(&self) -> Result<(), Throttled> {
-        let burst = u64::from(self.rate.burst);
-        let counted = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
-            (taken < burst).then_some(taken + 1)
-        });
-        counted.map(|_| ()).map_err(|_| Throttled { retry_after_ms: None })
+    /// What is left.
+    pub fn level(&self, now_ns: u64) -> Level {
+        self.meter.level(self.state.load(Ordering::Relaxed), now_ns)
+    }
+}
+
+// === impl Meter ===
+
+impl Meter {
+    pub(crate) fn new(rate: Rate) -> Self {
+        // Rounded up: never faster than asked. What would take more than 36 years to fill up gives nothing back.
+        let ticks = (TICKS_PER_S / rate.rate_per_s).ceil();
+        let refill = ticks * f64::from(rate.burst.max(1));
+        let interval = (refill < (u64::MAX / 4) as f64).then_some(ticks as u64);
+        Self { rate, interval }
+    }
+
+    pub(crate) fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// The state behind one more token.
+    pub(crate) fn take(&self, state: u64, now_ns: u64) -> Result<u64, Throttled> {
+        let never = Throttled { retry_after_ms: None };
+        let Some(interval) = self.interval else {
+            return if state < u64::from(self.rate.burst) {
+                Ok(state + 1)
+            } else {
+                Err(never)
+            };
+        };
+        if self.rate.burst == 0 {
+            return Err(never);
+        }
+        let now = now_ns.saturating_mul(TICKS_PER_NS);
+        let horizon = self.horizon(interval, now);
+        let next = state.max(now).saturating_add(interval);
+        // A saturated sum must not pass for a token that is there: at the end of the count the bucket stays shut.
+        if next == u64::MAX {
+            return Err(never);
+        }
+        if next > horizon {
+            let wait_ns = (next - horizon).div_ceil(TICKS_PER_NS);
+            return Err(Throttled {
+                retry_after_ms: Some(wait_ns.div_ceil(1_000_000)),
+            });
+        }
+        Ok(next)
+    }
+
+    pub(crate) fn level(&self, state: u64, now_ns: u64) -> Level {
+        let Some(interval) = self.interval else {
+            return Level {
+                left: u64::from(self.rate.burst).saturating_sub(state),
+                reset_ms: 0,
+            };
+        };
+        let now = now_ns.saturating_mul(TICKS_PER_NS);
+        let full_at = state.max(now);
+        Level {
+            left: self.horizon(interval, now).saturating_sub(full_at) / interval.max(1),
+            reset_ms: (full_at - now).div_ceil(TICKS_PER_NS).div_ceil(1_000_000),
+        }
+    }
+
+    /// Whether a bucket in this state is as good as a new one.
+    pub(crate) fn is_full(&self, state: u64, now_ns: u64) -> bool {
+        match self.interval {
+            Some(_) => state <= now_ns.saturating_mul(TICKS_PER_NS),
+            None => state == 0,
+        }
+    }
+
+    /// The latest that the bucket may be full at behind a token.
+    fn horizon(&self, interval: u64, now: u64) -> u64 {
+        interval
+            .checked_mul(u64::from(self.rate.burst))
+            .and_then(|ahead| now.checked_add(ahead))
+            .unwrap_or(u64::MAX)
     }
 }
 

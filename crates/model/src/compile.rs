@@ -10,21 +10,26 @@ mod cors;
 mod domain;
 mod integration;
 mod methods;
+mod plans;
 mod response;
+mod throttle;
 
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::Arc,
 };
 
 use portcullis_core::{Findings, MethodArn, Place, SecretRef};
-use portcullis_limit::{Rate, TokenBucket};
 use portcullis_openapi::document::{Document, Located, Operation};
 use portcullis_policy::Policy;
 use portcullis_template::{Product, log::LogTemplate};
 
-pub use self::methods::{MethodSource, MethodVerb};
+use self::throttle::throttle_of;
+pub use self::{
+    methods::{MethodSource, MethodVerb},
+    plans::{ApiKeySource, PlanSource, PlanStageSource},
+    throttle::{KeyedSource, StageLimits, ThrottleSource},
+};
 use crate::{
     cache::{StageCache, StageCacheSource},
     canary::{Canary, CanaryShare, RollbackRule},
@@ -44,6 +49,10 @@ pub struct Sources {
     pub apis: Vec<ApiSource>,
     /// The custom domains.
     pub domains: Vec<DomainSource>,
+    /// The usage plans.
+    pub plans: Vec<PlanSource>,
+    /// The API keys.
+    pub keys: Vec<ApiKeySource>,
 }
 
 /// A custom domain: a host name whose base paths lead to stages.
@@ -97,7 +106,7 @@ pub struct StageSource {
     /// Its variables.
     pub variables: BTreeMap<String, String>,
     /// Its throttle.
-    pub throttle: Rate,
+    pub throttle: ThrottleSource,
     /// What else bounds its requests.
     pub limits: StageLimits,
     /// Its access log: where to, and `clf`, `csv`, `json`, `xml` or a template. `None` for none.
@@ -130,13 +139,6 @@ pub enum Role {
     },
 }
 
-/// What bounds a stage's requests beside its throttle; nothing by default.
-#[derive(Clone, Debug, Default)]
-pub struct StageLimits {
-    /// Settings of some of its methods.
-    pub methods: Vec<MethodSource>,
-}
-
 /// Compiles. The snapshot is there only when no finding is an error. `previous` hands its throttles on, so that a change of
 /// configuration does not fill every bucket.
 pub fn compile(sources: &Sources, previous: Option<&Snapshot>) -> (Option<Snapshot>, Findings) {
@@ -152,6 +154,7 @@ pub fn compile(sources: &Sources, previous: Option<&Snapshot>) -> (Option<Snapsh
         advice::advise(api, &mut findings);
     }
     check_mounts(&sources.apis, &mut findings);
+    snapshot.allowances = plans::compile(sources, &mut snapshot.stages, previous, &mut findings);
     snapshot.domains = domain::compile(sources, &snapshot.stages, &mut findings);
     // The longest mount first, so that the first that covers a path is the most specific one. What is not served there
     // hides nothing that is.
@@ -208,7 +211,7 @@ fn compile_stage(api: &ApiSource, source: &StageSource, known: Known<'_>, findin
         if let Some(route) = compile_route(operation, &mut parts, &authorizers, findings) {
             add_route(&mut router, operation, routes.len(), document, findings);
             let route = Route {
-                throttle: method_throttle(operation, &route.key, &parts, known),
+                throttle: throttle::of_method(operation, &route.key, &parts, known),
                 ..route
             };
             routes.push(route);
@@ -240,7 +243,8 @@ fn compile_stage(api: &ApiSource, source: &StageSource, known: Known<'_>, findin
         gateway_responses,
         cors: document.cors.as_ref().and_then(|given| cors::compile(given, findings)),
         compression_min_bytes: document.compression_min_bytes.as_ref().map(|found| found.value),
-        throttle: throttle(api, source, known),
+        throttle: throttle::of_stage(api, source, known),
+        limits: throttle::limits(api, source, known),
         access_log,
         cache: source.cache.as_ref().map(|cache| StageCache {
             bytes_max: cache.bytes_max,
@@ -295,6 +299,7 @@ fn compile_route(
         protection,
         integration,
         throttle: None,
+        api_key: throttle::api_key(operation, parts.api, findings)?,
         cache: None,
     })
 }
@@ -383,28 +388,6 @@ fn access_log(source: &StageSource, kind: ApiKind, findings: &mut Findings) -> O
             findings.error(format.place.clone(), "log-format", message, remedy);
             None
         }
-    }
-}
-
-fn throttle(api: &ApiSource, source: &StageSource, known: Known<'_>) -> Arc<TokenBucket> {
-    bucket(
-        source.throttle,
-        same_stage(api, source, known).map(|stage| &stage.throttle),
-    )
-}
-
-fn method_throttle(operation: &Operation, key: &str, parts: &Parts<'_>, known: Known<'_>) -> Option<Arc<TokenBucket>> {
-    let rate = methods::pick(&parts.stage.limits.methods, operation, |method| method.throttle)?;
-    let stage = same_stage(parts.api, parts.stage, known);
-    let route = stage.and_then(|stage| stage.routes.iter().find(|route| &*route.key == key));
-    Some(bucket(rate, route.and_then(|route| route.throttle.as_ref())))
-}
-
-/// The bucket that was there before when its figures are the same, so that a change of something else does not fill it.
-fn bucket(rate: Rate, before: Option<&Arc<TokenBucket>>) -> Arc<TokenBucket> {
-    match before.filter(|bucket| bucket.rate() == rate) {
-        Some(bucket) => Arc::clone(bucket),
-        None => Arc::new(TokenBucket::new(rate)),
     }
 }
 

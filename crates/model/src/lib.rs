@@ -9,12 +9,14 @@ pub mod compile;
 pub mod cors;
 pub mod domain;
 pub mod gateway_response;
+pub mod limits;
 pub mod locate;
 pub mod router;
 pub mod snapshot;
 
 pub use compile::{
-    ApiSource, DomainSource, MappingSource, MethodSource, MethodVerb, Role, Sources, StageLimits, StageSource, compile,
+    ApiKeySource, ApiSource, DomainSource, KeyedSource, MappingSource, MethodSource, MethodVerb, PlanSource,
+    PlanStageSource, Role, Sources, StageLimits, StageSource, ThrottleSource, compile,
 };
 pub use locate::Unlocated;
 pub use snapshot::Snapshot;

@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Du
 use http::HeaderName;
 use portcullis_core::{SecretRef, Verb};
 use portcullis_jose::{Rules, SecretEncoding};
-use portcullis_limit::TokenBucket;
+use portcullis_limit::Throttle;
 pub use portcullis_openapi::document::ApiKind;
 use portcullis_policy::{Policy, template::PolicyTemplate};
 use portcullis_template::{
@@ -24,6 +24,7 @@ use crate::{
     cors::Cors,
     domain::Domains,
     gateway_response::GatewayResponses,
+    limits::{Allowance, ApiKeyFrom, StageLimits},
     locate::Mount,
     router::Router,
 };
@@ -33,6 +34,8 @@ use crate::{
 pub struct Snapshot {
     /// All stages of all APIs, and after them their canaries; their index is their name inside the data plane.
     pub stages: Vec<Stage>,
+    /// What each API key may use under each of its usage plans.
+    pub allowances: Vec<Arc<Allowance>>,
     /// Where each is mounted, the longest mount first.
     pub(crate) mounts: Vec<Mount>,
     /// The custom domains.
@@ -83,7 +86,9 @@ pub struct Stage {
     /// From how many bytes on answers are compressed (REST APIs); `None` for never.
     pub compression_min_bytes: Option<u32>,
     /// The stage's throttle; carried over from the snapshot before while its figures stay the same.
-    pub throttle: Arc<TokenBucket>,
+    pub throttle: Arc<Throttle>,
+    /// What else bounds its requests.
+    pub limits: StageLimits,
     /// Where and how requests are logged; `None` for not at all.
     pub access_log: Option<AccessLogSpec>,
     /// Its cache; `None` for none.
@@ -104,7 +109,9 @@ pub struct Route {
     /// How it is answered.
     pub integration: Integration,
     /// The method's own throttle; carried over like that of the stage.
-    pub throttle: Option<Arc<TokenBucket>>,
+    pub throttle: Option<Arc<Throttle>>,
+    /// Where its API key comes from, where it demands one.
+    pub api_key: Option<ApiKeyFrom>,
     /// How its answers are kept; `None` for not at all.
     pub cache: Option<RouteCache>,
 }

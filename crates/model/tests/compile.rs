@@ -64,7 +64,7 @@ fn stage(name: &str, mount: &str) -> StageSource {
             place: place.clone(),
         },
         variables: BTreeMap::from([("origin".into(), "127.0.0.1:9000".into())]),
-        throttle: Rate::new(10_000.0, 5_000).unwrap(),
+        throttle: Rate::new(10_000.0, 5_000).unwrap().into(),
         limits: StageLimits::default(),
         access_log: Some((
             LogDestination::Stdout,
@@ -293,7 +293,7 @@ fn mounts_and_hosts_lead_to_stages() {
 fn a_throttle_is_carried_over_while_its_figures_stay() {
     let compiled = |rate: f64, previous: Option<&Snapshot>| {
         let mut api = source(ApiKind::Rest, REST);
-        api.stages[0].throttle = Rate::new(rate, 1).unwrap();
+        api.stages[0].throttle = Rate::new(rate, 1).unwrap().into();
         compile(&vec![api].into(), previous).0.unwrap()
     };
     let first = compiled(0.0, None);

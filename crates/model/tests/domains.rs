@@ -36,7 +36,7 @@ fn api(id: &str, kind: ApiKind, stages: &[(&str, &str)]) -> ApiSource {
         name: (*name).into(),
         mount: located(mount),
         variables: BTreeMap::new(),
-        throttle: Rate::new(1.0, 1).unwrap(),
+        throttle: Rate::new(1.0, 1).unwrap().into(),
         limits: StageLimits::default(),
         access_log: Some((LogDestination::Stdout, located("clf"))),
         origin_roots: None,
@@ -100,6 +100,7 @@ fn hosts_and_base_paths_lead_to_stages() {
             domain("*.example.com", &[("a", "open v1")]),
             domain("only.example.com", &[("x", "web $default")]),
         ],
+        ..Sources::default()
     };
     let (snapshot, findings) = compiled(&sources);
     assert_eq!(findings, "");
@@ -168,6 +169,7 @@ fn a_stage_that_is_served_by_domains_alone_hides_none_and_needs_no_mount_of_its_
     let sources = Sources {
         apis: vec![closed, other, api("open", ApiKind::Rest, &[("prod", "/prod/api")])],
         domains: vec![domain("a.example", &[("", "closed prod")])],
+        ..Sources::default()
     };
     let (snapshot, findings) = compiled(&sources);
     assert_eq!(
@@ -209,7 +211,11 @@ fn the_configuration_has_the_last_word_over_the_document() {
 fn what_is_there_twice_is_an_error() {
     let check = |domains: Vec<DomainSource>, expected: &str| {
         let apis = vec![api("a", ApiKind::Rest, &[("TEST", "/")])];
-        let (snapshot, findings) = compiled(&Sources { apis, domains });
+        let (snapshot, findings) = compiled(&Sources {
+            apis,
+            domains,
+            ..Sources::default()
+        });
         assert_eq!(findings, expected);
         assert_eq!(snapshot.is_some(), expected.is_empty());
     };
@@ -254,6 +260,7 @@ proptest! {
         let sources = Sources {
             apis: vec![api("a", ApiKind::Rest, &[("TEST", "/")])],
             domains: vec![domain("a.example", &mappings)],
+            ..Sources::default()
         };
         let snapshot = compile(&sources, None).0.unwrap();
         let found = snapshot.locate(Some("a.example"), RequestPath::parse(&path).unwrap());

@@ -37,6 +37,8 @@ pub struct Document {
     pub base_path: Option<Located<String>>,
     /// The security schemes that operations refer to, by name.
     pub authorizers: IndexMap<String, Authorizer>,
+    /// `x-amazon-apigateway-api-key-source`.
+    pub api_key_source: ApiKeySource,
     /// Every operation, in the order of the document.
     pub operations: Vec<Operation>,
     /// `x-amazon-apigateway-gateway-responses`, by type (`ACCESS_DENIED`, `DEFAULT_4XX`).
@@ -88,6 +90,8 @@ pub struct Operation {
     pub operation_id: Option<String>,
     /// The scheme that protects it; `None` when nobody does. More than one scheme was refused.
     pub security: Option<Security>,
+    /// Where an API key is demanded.
+    pub api_key: Option<Place>,
     /// How it is answered.
     pub integration: Integration,
     /// What its answers differ by in a stage's cache.
@@ -101,6 +105,16 @@ pub struct CacheKey {
     pub parameters: Vec<Located<String>>,
     /// `cacheNamespace`; methods that name the same one share their entries. `None` for the resource's own.
     pub namespace: Option<Located<String>>,
+}
+
+/// Where the API key of a request comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ApiKeySource {
+    /// `HEADER`: its value stands in `x-api-key`.
+    #[default]
+    Header,
+    /// `AUTHORIZER`: the authoriser says which it is.
+    Authorizer,
 }
 
 /// A reference to a security scheme in [`Document::authorizers`].
@@ -204,6 +218,8 @@ pub struct TokenAuthorizer {
     pub require_expiry: bool,
     /// `principal`: the claim that names the caller; `sub` when absent.
     pub principal_claim: Option<Located<String>>,
+    /// `usageIdentifierClaim`: the claim that holds the id of the caller's API key.
+    pub usage_identifier_claim: Option<Located<String>>,
     /// `claimBindings`: claims that must agree with the request.
     pub bindings: Vec<ClaimBinding>,
     /// `denyList`: `file:PATH` with one `jti`, subject or SHA-256 of a token (hexadecimal) per line.

@@ -6,6 +6,7 @@
 //!
 //! Invariant: pure. No files (references stay within the document), no sockets, no clock, no HTTP status decided.
 
+mod api_key;
 mod base_path;
 mod cache_key;
 mod compose;

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use portcullis_core::{Findings, Place};
 
 use crate::{
-    base_path,
+    api_key, base_path,
     compose::compose,
     cors,
     document::{ApiKind, Document, Located, Operation},
@@ -68,11 +68,12 @@ impl<'a> Reader<'a> {
         root::check(root, self);
         let mut routes = route::read(self);
         validator::check(root, &mut routes, self);
-        let requirements: Vec<_> = routes.iter().map(|route| security::read(route, self)).collect();
+        let api_key_source = api_key::source(root, self);
+        let (requirements, api_keys): (Vec<_>, Vec<_>) = routes.iter().map(|route| security::read(route, self)).unzip();
         let open = self.refuse_inherited(&routes, &requirements);
         let authorizers = scheme::read(&uses(&routes, &requirements), self);
         let mut operations = Vec::new();
-        for (route, requirement) in routes.iter().zip(requirements) {
+        for ((route, requirement), api_key) in routes.iter().zip(requirements).zip(api_keys) {
             let before = self.report.errors();
             let integration = integration::read(route, self);
             let security = match requirement {
@@ -95,6 +96,7 @@ impl<'a> Reader<'a> {
                 is_default_route: route.is_default,
                 operation_id: route.fields.text("operationId", &mut self.report).map(|id| id.value),
                 security,
+                api_key,
                 integration,
                 cache,
             });
@@ -105,6 +107,7 @@ impl<'a> Reader<'a> {
             version: self.info("version"),
             base_path: base_path::read(self),
             authorizers,
+            api_key_source,
             operations,
             gateway_responses: gateway_response::read(self),
             cors: cors::read(root, self),

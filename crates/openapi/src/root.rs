@@ -98,7 +98,6 @@ pub(crate) fn check(root: &Root<'_>, reader: &mut Reader<'_>) {
         OPENAPI_KEYS
     };
     root.mostly(known, &mut reader.report);
-    check_api_key_source(root, reader);
     endpoint::check_tls(root, reader);
 }
 
@@ -121,18 +120,5 @@ fn refuse_foreign(root: &Root<'_>, report: &mut Report) {
             "there is neither `openapi` nor `swagger`",
             remedy,
         );
-    }
-}
-
-/// Alone it has no effect; what demands API keys is refused where it stands.
-fn check_api_key_source(root: &Root<'_>, reader: &mut Reader<'_>) {
-    let Some(source) = root.text("x-amazon-apigateway-api-key-source", &mut reader.report) else {
-        return;
-    };
-    if !matches!(source.value.as_str(), "HEADER" | "AUTHORIZER") {
-        let message = "`x-amazon-apigateway-api-key-source` is neither `HEADER` nor `AUTHORIZER`";
-        reader
-            .report
-            .error(&source.place, "wrong-value", message, "write `HEADER`, or take it out");
     }
 }

@@ -17,8 +17,8 @@ use crate::{
 /// The longest that a verdict's policy is kept.
 pub(crate) const RESULT_TTL_S_MAX: u32 = 3_600;
 
-const AMAZON: &str = "x-amazon-apigateway-authorizer";
-const PORTCULLIS: &str = "x-portcullis-authorizer";
+pub(crate) const AMAZON: &str = "x-amazon-apigateway-authorizer";
+pub(crate) const PORTCULLIS: &str = "x-portcullis-authorizer";
 const SCHEME_KEYS: &[&str] = &[
     "authorizationUrl",
     "bearerFormat",
@@ -93,7 +93,7 @@ pub(crate) fn read(uses: &IndexMap<String, Use>, reader: &mut Reader<'_>) -> Ind
     authorizers
 }
 
-fn table<'a>(reader: &Reader<'a>) -> Option<&'a Map> {
+pub(crate) fn table<'a>(reader: &Reader<'a>) -> Option<&'a Map> {
     let swagger = reader.root.get("securityDefinitions");
     let openapi = || reader.root.get("components")?.as_map()?.get("securitySchemes");
     swagger.or_else(openapi).and_then(Node::as_map)
@@ -235,9 +235,9 @@ impl Scheme<'_, '_> {
         } else if text("type") == "apiKey" && text("name").eq_ignore_ascii_case("x-api-key") {
             let message = self
                 .fields
-                .says(format!("API keys are not supported yet: {}", joined(self.labels)));
-            let remedy = "protect these by a scheme with `x-portcullis-authorizer`";
-            reader.report.error(&place, "api-keys-not-supported", message, remedy);
+                .says(format!("an API key comes in a header only: {}", joined(self.labels)));
+            let remedy = "write `in: header`, in the scheme itself";
+            reader.report.error(&place, "scheme-not-supported", message, remedy);
         } else {
             let message = self.fields.says(format!(
                 "no authoriser checks it, which would leave open: {}",

@@ -1,6 +1,9 @@
 //! Which scheme protects an operation: none, or exactly one.
 
+use portcullis_core::Place;
+
 use crate::{
+    api_key,
     document::{Authorizer, AuthorizerKind, Located, Security},
     fields::Fields,
     read::Reader,
@@ -22,13 +25,17 @@ pub(crate) enum Requirement {
     Refused,
 }
 
-/// Reads `security` and `x-amazon-apigateway-auth` of an operation.
-pub(crate) fn read(route: &Route<'_>, reader: &mut Reader<'_>) -> Requirement {
+/// Reads `security` and `x-amazon-apigateway-auth` of an operation: which scheme protects it, and where an API key is
+/// demanded beside that.
+///
+/// Amazon exports an authoriser and an API key as two alternatives and demands both, so both are demanded here, however they
+/// are written.
+pub(crate) fn read(route: &Route<'_>, reader: &mut Reader<'_>) -> (Requirement, Option<Place>) {
     if refuses_auth(&route.fields, reader) {
-        return Requirement::Refused;
+        return (Requirement::Refused, None);
     }
     let Some(entry) = route.fields.map.entry("security") else {
-        return Requirement::Absent;
+        return (Requirement::Absent, None);
     };
     let before = reader.report.errors();
     if entry.value.is_null() {
@@ -39,21 +46,35 @@ pub(crate) fn read(route: &Route<'_>, reader: &mut Reader<'_>) -> Requirement {
     }
     let alternatives = route.fields.items("security", &mut reader.report);
     let mut found = Vec::new();
+    let mut api_key = None;
+    let mut of_keys_alone = 0;
     for alternative in alternatives {
         let about = route.label.as_str();
         let Some(all) = Fields::of(alternative, &alternative.place, about, &mut reader.report) else {
             continue;
         };
+        let before = found.len();
+        let mut has_key = false;
         for (name, demanded) in all.map.iter() {
             let scopes = all.texts(name, &mut reader.report);
-            found.push((name, demanded.key_place.clone(), scopes));
+            if api_key::is_demanded_by(name, reader) {
+                has_key = true;
+                api_key.get_or_insert_with(|| demanded.key_place.clone());
+            } else {
+                found.push((name, demanded.key_place.clone(), scopes));
+            }
         }
+        of_keys_alone += usize::from(has_key && found.len() == before);
+    }
+    if let Some(place) = &api_key {
+        api_key::check_kind(place, &route.label, reader);
     }
     if reader.report.errors() > before {
-        return Requirement::Refused;
+        return (Requirement::Refused, None);
     }
-    match (found.as_slice(), alternatives.len()) {
-        ([], 0 | 1) => Requirement::Nobody,
+    let requirement = match (found.as_slice(), alternatives.len() - of_keys_alone) {
+        ([], 0) => Requirement::Nobody,
+        ([], 1) if api_key.is_none() => Requirement::Nobody,
         ([(name, place, scopes)], 1) => Requirement::Scheme(Security {
             place: place.clone(),
             scheme: (*name).to_owned(),
@@ -68,13 +89,14 @@ pub(crate) fn read(route: &Route<'_>, reader: &mut Reader<'_>) -> Requirement {
             let message = route
                 .fields
                 .says(format!("more than one security requirement ({names})"));
-            let remedy = "name one scheme: an operation has one authoriser, and API keys are not supported yet";
+            let remedy = "name one scheme, and one for an API key at most: an operation has one authoriser";
             reader
                 .report
                 .error(&entry.key_place, "several-schemes", message, remedy);
             Requirement::Refused
         }
-    }
+    };
+    (requirement, api_key)
 }
 
 /// An alternative in words: `Token and ApiKey`, or `nobody`.

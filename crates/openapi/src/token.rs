@@ -27,6 +27,7 @@ const KEYS: &[&str] = &[
     "secret",
     "secretEncoding",
     "type",
+    "usageIdentifierClaim",
 ];
 
 /// Reads the settings of a scheme's authoriser; `None` when something that it cannot be without is missing.
@@ -70,6 +71,7 @@ pub(crate) fn read(scheme: &Fields<'_>, settings: &Fields<'_>, reader: &mut Read
     let audiences = settings.texts("audience", report);
     let leeway_s = settings.number("leewayInSeconds", 0..=LEEWAY_S_MAX, "out-of-range", report);
     let principal_claim = settings.text("principal", report);
+    let usage_identifier_claim = settings.text("usageIdentifierClaim", report);
     let policy = policy(settings, reader);
     // Last, so that everything above is reported beside it.
     let (header, is_bearer) = header?;
@@ -86,6 +88,7 @@ pub(crate) fn read(scheme: &Fields<'_>, settings: &Fields<'_>, reader: &mut Read
         leeway_s,
         require_expiry,
         principal_claim,
+        usage_identifier_claim,
         bindings,
         deny_list,
         policy,

@@ -8,6 +8,7 @@ mod check;
 mod deploy;
 mod deployments;
 mod flush;
+mod key;
 mod origin_certificate;
 mod policy;
 mod protect;
@@ -17,6 +18,7 @@ mod secret;
 mod serve;
 mod test_call;
 mod token;
+mod usage;
 
 use std::{io::Read, path::Path, process::ExitCode};
 
@@ -68,6 +70,9 @@ enum Command {
     /// Show and rotate the certificates that origins are shown.
     #[command(subcommand)]
     OriginCertificate(origin_certificate::Command),
+    /// Make API keys, and the digests that a configuration holds instead of them.
+    #[command(subcommand)]
+    Key(key::Command),
     /// Evaluate IAM policies without a gateway.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -92,6 +97,9 @@ enum Command {
     /// Issue and check tokens (JWT).
     #[command(subcommand)]
     Token(token::Command),
+    /// Show what API keys used of their quotas.
+    #[command(after_help = usage::HELP)]
+    Usage(usage::UsageArgs),
 }
 
 /// How a command that did its work ends.
@@ -115,6 +123,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Deployments(args) => deployments::run(&args),
         Command::Flush(args) => flush::run(&args),
         Command::OriginCertificate(command) => origin_certificate::run(&command),
+        Command::Key(command) => key::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Protect(args) => protect::run(&args),
         Command::Rollback(args) => rollback::run(&args),
@@ -123,6 +132,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Test(args) => test_call::run(&args),
         Command::Token(command) => token::run(command),
+        Command::Usage(args) => usage::run(&args),
     };
     match outcome {
         Ok(Exit::Good) => ExitCode::SUCCESS,

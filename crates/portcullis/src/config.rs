@@ -15,11 +15,14 @@ mod listener;
 mod methods;
 mod origin_certificate;
 mod otlp;
+mod plans;
+mod redis;
 mod report;
 mod section;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod tls;
 mod values;
 
@@ -46,7 +49,10 @@ pub(crate) use self::{
     methods::MethodSettings,
     origin_certificate::OriginCertificate,
     otlp::Otlp,
-    stage::{Stage, Throttle, check_mount, check_stage_name, check_variable},
+    plans::{ApiKey, UsagePlan},
+    redis::Redis,
+    stage::{Stage, check_mount, check_stage_name, check_variable},
+    throttle::{KeyedThrottle, Throttle},
     tls::{CertificateFiles, ClientCertificates, ListenerTls},
 };
 use self::{report::Report, section::Section};
@@ -81,6 +87,12 @@ pub(crate) struct Config {
     pub(crate) domains: Vec<Domain>,
     /// Certificates that are obtained and renewed by themselves.
     pub(crate) acme: Option<Acme>,
+    /// Who may use how much of which stages.
+    pub(crate) usage_plans: Vec<UsagePlan>,
+    /// The API keys.
+    pub(crate) api_keys: Vec<ApiKey>,
+    /// Where gateways count together.
+    pub(crate) redis: Option<Redis>,
     /// Where `/metrics`, `/livez` and `/readyz` are answered.
     pub(crate) metrics: Option<Located<SocketAddr>>,
     /// What of the metrics is watched.
@@ -145,6 +157,10 @@ fn read_root(root: &Section<'_>) -> Config {
     let apis: Vec<_> = api_tables.iter().filter_map(api::read).collect();
     let domains = domain::read(root, &apis);
     let acme = acme::read(root);
+    let usage_plans = plans::read_plans(root, &apis);
+    let api_keys = plans::read_keys(root);
+    let redis = root.table("redis").and_then(|section| redis::read(&section));
+    check_shared(root, &apis);
     let metrics = root.table("metrics").and_then(|section| {
         let address = section.required("address", |key| section.address(key));
         section.finish();
@@ -175,6 +191,9 @@ fn read_root(root: &Section<'_>) -> Config {
         apis,
         domains,
         acme,
+        usage_plans,
+        api_keys,
+        redis,
         metrics,
         alarms,
         otlp,
@@ -201,6 +220,24 @@ fn check_domains_tls(report: &Report<'_>, listeners: &[Listener], domains: &[Dom
             let remedy =
                 "add `[listeners.tls]` to a listener; the certificate there is for clients that name nobody known";
             report.error(&name.place, "certificate-unused", message, remedy);
+        }
+    }
+}
+
+/// What is said to be shared needs something to share it by.
+fn check_shared(root: &Section<'_>, apis: &[Api]) {
+    if root.has("redis") {
+        return;
+    }
+    for stage in apis.iter().flat_map(|api| &api.stages) {
+        let of_methods = stage.methods.iter().filter_map(|method| method.throttle.as_ref());
+        let of_principals = stage.principal_throttle.iter().map(|throttle| &throttle.each);
+        let throttles = of_methods.chain(of_principals).chain([&stage.throttle]);
+        for throttle in throttles.filter(|throttle| throttle.shared) {
+            let message = "a throttle is to be shared, and there is no `[redis]` to share it by";
+            let remedy = "add `[redis]` with a `url`, or take `shared` out";
+            root.report
+                .error(&throttle.place, "shared-without-redis", message, remedy);
         }
     }
 }

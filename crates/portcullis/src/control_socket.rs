@@ -24,14 +24,15 @@ use crate::{
     failure::Failure,
     releases, report,
     service::{Watch, alarm_statuses},
+    usage,
 };
 
 /// The socket's file in the data directory.
 const SOCKET: &str = "control.sock";
 /// Bytes of a line at most: a canary with all the variables that a stage may have, in JSON.
 const LINE_BYTES_MAX: u64 = 512 * 1024;
-/// Bytes of an answer at most: of all alarms, with their descriptions.
-const ANSWER_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// Bytes of an answer at most: 10,000 API keys in 10 usage plans each.
+const ANSWER_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -58,6 +59,8 @@ pub(crate) enum Order {
     FlushCache { api: Option<String>, stage: Option<String> },
     /// Forget the stored answers to one method and URI.
     ForgetCached { method: Method, uri: Uri },
+    /// Say what API keys used of their quotas, as JSON.
+    Usage,
 }
 
 /// What the main thread is to do, for it alone changes what is served.
@@ -133,6 +136,7 @@ fn send(data_dir: &Path, order: &Order) -> io::Result<UnixStream> {
             (format!("flush-cache {} {}\n", name(api), name(stage)), PATIENCE)
         }
         Order::ForgetCached { method, uri } => (format!("forget-cached {method} {uri}\n"), PATIENCE),
+        Order::Usage => ("usage\n".to_owned(), PATIENCE),
         Order::Release(order) => (
             format!("release {}\n", serde_json::to_string(order)?),
             RELEASE_PATIENCE + PATIENCE,
@@ -166,6 +170,7 @@ fn parse(line: &str) -> Option<Order> {
     match line.split_once(' ') {
         None if line == "alarms" => Some(Order::Alarms),
         None if line == "flush-tokens" => Some(Order::FlushTokens),
+        None if line == "usage" => Some(Order::Usage),
         Some(("release", json)) => serde_json::from_str(json).ok().map(Order::Release),
         Some(("forget-token", token)) if !token.is_empty() => Some(Order::ForgetToken(token.to_owned())),
         Some(("flush-cache", names)) => {
@@ -233,6 +238,7 @@ fn carry_out(order: Order, gateway: &Gateway, alarms: &Watch, tasks: &Tasks) -> 
             Ok(entries) => format!("ok {} forgotten", report::count(entries, "stored answer")),
             Err(error) => format!("error {error}"),
         },
+        Order::Usage => format!("ok {}", usage::shown(live.snapshot())),
     }
 }
 
@@ -256,6 +262,7 @@ mod tests {
     #[test]
     fn orders_are_known_or_refused() {
         assert_eq!(parse("flush-tokens"), Some(Order::FlushTokens));
+        assert_eq!(parse("usage"), Some(Order::Usage));
         assert_eq!(parse("forget-token a.b.c"), Some(Order::ForgetToken("a.b.c".into())));
         let flush = |api: Option<&str>, stage: Option<&str>| Order::FlushCache {
             api: api.map(Into::into),

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use portcullis_cluster::ClusterError;
 use portcullis_core::{PathError, SecretRef};
 use portcullis_jose::{JwksError, KeyError, SignError};
 use portcullis_net::tls::{PemFault, TlsSettingsFault};
@@ -17,6 +18,7 @@ use crate::{
     origin_certificates::CertificateError,
     releases::Refused,
     service::{OtlpError, ReceiverError, bind_remedy},
+    usage::UsageError,
 };
 
 /// A command that came to nothing: exit status 2. A negative answer is no failure.
@@ -104,6 +106,15 @@ pub(crate) enum Failure {
     /// The system gives no thread, descriptor or port.
     #[error("the gateway cannot be started: {0}")]
     Start(#[source] io::Error),
+    /// Redis cannot be talked with, whether it is there or not.
+    #[error("redis: {0}")]
+    Redis(#[source] ClusterError),
+    /// The password for Redis cannot be had.
+    #[error("redis.password: {0}")]
+    RedisPassword(#[source] FileError),
+    /// What was used of quotas cannot be known.
+    #[error("{0}")]
+    Usage(#[source] UsageError),
     /// A secret or key that cannot be had.
     #[error("{0}")]
     Secret(#[source] FileError),
@@ -160,6 +171,13 @@ impl Failure {
             Self::Pem(_, fault) => pem_remedy(*fault).to_owned(),
             Self::Policy(..) => String::new(), // the error brings its own
             Self::Jwks(..) => "expected is JSON as in `{\"keys\": [{\"kty\": \"RSA\", …}]}`".to_owned(),
+            Self::Redis(_) => "see `[redis]` in the configuration".to_owned(),
+            Self::RedisPassword(error) => secret_remedy(error),
+            Self::Usage(UsageError::NotReadable(_, error)) => readable_remedy(error).to_owned(),
+            Self::Usage(UsageError::Damaged(_)) => {
+                "put back a copy, or remove it: then every quota of the present period is given out once more"
+                    .to_owned()
+            }
             Self::Secret(error) => secret_remedy(error),
             Self::Key(..) | Self::NoSecret(_) | Self::Sign(_) => String::new(),
             Self::TooLarge(..) => "is this the right file?".to_owned(),

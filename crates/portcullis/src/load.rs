@@ -3,6 +3,7 @@
 mod arguments;
 mod clients;
 mod compose;
+mod limits;
 mod secrets;
 mod tls;
 

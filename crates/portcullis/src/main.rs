@@ -16,6 +16,7 @@ mod releases;
 mod report;
 mod secret_file;
 mod service;
+mod usage;
 
 /// A few percent less CPU for each request than with the C library's: see the workspace's table of dependencies.
 #[global_allocator]

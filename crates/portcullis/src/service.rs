@@ -4,6 +4,7 @@ mod alarms;
 mod bind;
 mod canary_watch;
 mod certificates;
+mod cluster;
 mod descriptors;
 mod handover;
 mod metrics;
@@ -58,6 +59,7 @@ use crate::{
     load::Compiled,
     releases::Releases,
     report,
+    usage::UsageFile,
 };
 
 /// How long requests under way may take to their end once the gateway is told to stop.
@@ -73,6 +75,7 @@ pub(crate) struct Service {
     metrics: Option<Server>,
     ready: Arc<AtomicBool>,
     fixtures: Arc<Fixtures>,
+    usage: Option<Arc<UsageFile>>,
     gateway: Arc<Gateway>,
     tls: Tls,
     exporter: Option<otlp::Exporter>,
@@ -150,7 +153,13 @@ impl Service {
         let workers = workers(config);
         let mut fixtures = Fixtures::new(workers).map_err(Failure::Start)?;
         fixtures.tracer = otlp::tracer(config.otlp.as_ref());
+        fixtures.cluster = config.redis.as_ref().map(cluster::start).transpose()?;
         let fixtures = Arc::new(fixtures);
+        let usage = config.data_dir.as_ref();
+        let usage = usage.map(|directory| Arc::new(UsageFile::in_directory(&directory.value)));
+        if let Some(usage) = &usage {
+            usage.restore(&compiled.snapshot).map_err(Failure::Usage)?;
+        }
         reloader.keep_certificates(config, &fixtures)?;
         let live = Live::open(compiled.snapshot, &fixtures, None).map_err(Failure::Live)?;
         let trusted = config
@@ -160,6 +169,9 @@ impl Service {
             .collect();
         let gateway = Gateway::new(live, Arc::new(SystemClock), trusted);
 
+        if let Some(usage) = &usage {
+            usage.keep(&gateway).map_err(Failure::Start)?;
+        }
         let tls = Tls::new(compiled.tls)?;
         let upstreams: Mutex<Vec<Arc<UpstreamStats>>> = Mutex::default();
         let settings = ServerSettings {
@@ -184,6 +196,7 @@ impl Service {
         let ready = Arc::new(AtomicBool::new(true));
         let upstreams = upstreams.into_inner().unwrap_or_else(PoisonError::into_inner);
         readings::register(&fixtures, &gateway, &server.stats(), upstreams).map_err(Failure::Readings)?;
+        cluster::register(&fixtures).map_err(Failure::Readings)?;
         tls.register(server.local_addresses(), &fixtures)
             .map_err(Failure::Readings)?;
         reloader.has_tls(tls.clone(), server.local_addresses());
@@ -215,6 +228,7 @@ impl Service {
             metrics,
             ready,
             fixtures,
+            usage,
             gateway,
             tls,
             exporter,
@@ -256,9 +270,18 @@ impl Service {
             signals,
             fixtures,
             exporter,
+            gateway,
+            usage,
             ..
         } = self;
         let end = signals.drain(server);
+        if let Some(usage) = usage
+            && let Err(error) = usage.write(gateway.live().snapshot())
+        {
+            report::note(&format!(
+                "warning: what is used of quotas could not be written: {error}"
+            ));
+        }
         let logs = fixtures.logs();
         let are_written = logs.iter().all(|log| log.close(LOG_WAIT));
         if !are_written {

@@ -30,8 +30,15 @@ pub(crate) fn refuse(record: &Record, rejection: &Rejection, quotable: Option<Qu
         ApiKind::Http => http(rejection),
         ApiKind::Rest => rest(record, rejection, quotable),
     };
-    if let Rejection::Throttled {
+    if let Rejection::QuotaExceeded {
         retry_after_ms: Some(wait_ms),
+    }
+    | Rejection::SourceThrottled {
+        retry_after_ms: Some(wait_ms),
+    }
+    | Rejection::Throttled {
+        retry_after_ms: Some(wait_ms),
+        ..
     } = rejection
     {
         let seconds = wait_ms.div_ceil(1_000).max(1);

@@ -6,12 +6,12 @@
 //! | [`Located`](crate::Located), [`Routed`](crate::Routed) | a stage and a route answer it | steps *locate* and *route* |
 //! | [`Caller`](crate::Caller) | who calls | step *authenticate* |
 //! | [`Permit`] | a policy allows this very request | [`portcullis_policy::authorize`] |
-//! | [`Lease`] | the throttle let it pass | [`portcullis_limit::TokenBucket`] |
+//! | [`Lease`] | its API key, throttles and quota let it pass | [`portcullis_limit::Limits`] |
 //!
 //! What was decided can be held and passed on, once:
 //!
 //! ```
-//! use portcullis_limit::{Lease, Rate, TokenBucket};
+//! use portcullis_limit::{Lease, Limits, Now, Rate, Throttle};
 //! use portcullis_policy::{Action, Context, Identity, Permit, Request, authorize};
 //!
 //! fn integrate(_: Permit, _: Lease) {}
@@ -19,7 +19,9 @@
 //! let context = Context::new(portcullis_core::Timestamp::from_unix_seconds(0));
 //! let request = Request { action: Action::Invoke, resource: "", context: &context };
 //! let permit = authorize(Identity::Open, None, &request)?;
-//! let lease = TokenBucket::new(Rate::new(1.0, 1)?).try_take(0).expect("the bucket starts full");
+//! let stage = Throttle::new(Rate::new(1.0, 1)?, None);
+//! let limits = Limits { plan_method: None, plan: None, principal: None, method: None, stage: &stage, quota: None };
+//! let lease = limits.admit(Now { monotonic_ns: 0, unix_s: 0 }).expect("the bucket starts full");
 //! integrate(permit, lease);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -39,7 +41,7 @@
 //! }
 //! ```
 //!
-//! A lease is made by a bucket alone:
+//! A lease is made by charging all of a request's limits alone:
 //!
 //! ```compile_fail,E0451
 //! let lease = portcullis_limit::Lease { _taken: () };

@@ -176,6 +176,7 @@ impl Worker {
             route: None,
             kept: Kept::default(),
             caller: None,
+            subscription: None,
             integration: None,
             rejection: None,
             trace: None,

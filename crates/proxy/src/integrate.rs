@@ -26,6 +26,7 @@ use crate::{
     locate::{Located, Routed},
     receive::Received,
     record::Record,
+    shield::Screened,
 };
 
 pub(crate) use plan::Plan;
@@ -39,6 +40,7 @@ pub(crate) use values::{form_decode, source_value};
 pub(crate) struct Admitted<'s, 'r> {
     pub(crate) received: Received<'r>,
     pub(crate) located: Located<'s, 'r>,
+    pub(crate) screened: Screened,
     pub(crate) routed: Routed<'s, 'r>,
     pub(crate) caller: Caller,
     pub(crate) permit: Permit,
@@ -73,13 +75,14 @@ pub(crate) async fn integrate(
     let Admitted {
         received,
         located,
+        screened,
         routed,
         caller,
         permit,
         lease,
     } = admitted;
     // They are about this one request and used up with it.
-    drop((caller, permit, lease));
+    drop((screened, caller, permit, lease));
     match &routed.route().integration {
         Integration::HttpProxy(proxy) => {
             let live = live.stages.get(located.index());
@@ -105,12 +108,13 @@ pub(crate) fn detached(
     let Admitted {
         received,
         located,
+        screened,
         routed,
         caller,
         permit,
         lease,
     } = admitted;
-    drop((caller, permit, lease));
+    drop((screened, caller, permit, lease));
     let asked = Asked {
         received,
         located: &located,

@@ -6,6 +6,7 @@
 
 mod address;
 mod answer;
+mod api_key;
 mod authenticate;
 mod authorize;
 mod cache;
@@ -24,6 +25,7 @@ mod preflight;
 mod receive;
 mod record;
 mod rejection;
+mod shield;
 mod step;
 mod throttle;
 mod trace;

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use portcullis_cluster::Cluster;
 use portcullis_model::{
     Snapshot,
     snapshot::{Authorizer, Grants, LogDestination, OriginSpec, Stage},
@@ -29,6 +30,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Live {
     pub(crate) snapshot: Snapshot,
+    /// What limits are shared through.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) stages: Vec<LiveStage>,
     /// Whether a refusal may quote the request: some gateway response is customised.
     pub(crate) quotes_requests: bool,
@@ -76,6 +79,8 @@ pub struct Fixtures {
     pub watch: Watch,
     /// Who keeps traces; `None` where nothing is traced.
     pub tracer: Option<Arc<Tracer>>,
+    /// What gateways share, where they do.
+    pub cluster: Option<Arc<Cluster>>,
     workers: usize,
     logs: std::sync::Mutex<HashMap<Destination, AccessLog>>,
     /// Every snapshot in force, and those before it that a request still holds.
@@ -123,6 +128,7 @@ impl Fixtures {
             metrics,
             watch: Watch::start()?,
             tracer: None,
+            cluster: None,
             workers,
             logs: std::sync::Mutex::default(),
             lives: std::sync::Mutex::default(),
@@ -208,6 +214,7 @@ impl Live {
         let quotes_requests = snapshot.stages.iter().any(|stage| !stage.gateway_responses.is_empty());
         let live = Arc::new(Self {
             snapshot,
+            cluster: fixtures.cluster.clone(),
             stages,
             quotes_requests,
             nowhere,

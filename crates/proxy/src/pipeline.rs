@@ -1,6 +1,7 @@
 //! The request, top to bottom. In a financial gateway the order of steps is a security property, so it is one function.
 
 use http::{Method, Uri};
+use portcullis_limit::Now;
 use portcullis_model::snapshot::Protection;
 use portcullis_net::Reply;
 use portcullis_policy::{DecidedBy, Permit, Side};
@@ -17,7 +18,7 @@ use crate::{
     locate::{self, Located, Routed},
     preflight, receive,
     record::Record,
-    throttle,
+    shield, throttle,
 };
 
 /// Leads a request through the steps to its answer. What each step knows for the log is written to `record` at once, so
@@ -57,6 +58,9 @@ pub(crate) async fn proceed<O: Observer>(
     );
 
     preflight::share(located.stage(), headers, record);
+    let screened = shield::screen(located.stage(), record.source, worker.monotonic_ns(record.started_at))?;
+    observer.passed(Step::Shield, format_args!("{}", source_throttle(&located)));
+
     let routed = locate::route(&located, &received);
     if let Some(reply) = preflight::answer(located.stage(), method, headers, record) {
         // It is about another method of the path, and need not have a route of its own.
@@ -96,16 +100,20 @@ pub(crate) async fn proceed<O: Observer>(
     let permit = authorize::authorize(&cleared, &caller, &located, &routed, circumstances)?;
     observer.passed(Step::Authorize, format_args!("{}", Decided(&permit, &located, &caller)));
 
-    let lease = throttle::admit(located.stage(), routed.route(), worker.monotonic_ns(record.started_at))?;
-    let rate = located.stage().throttle.rate();
+    let now = Now {
+        monotonic_ns: worker.monotonic_ns(record.started_at),
+        unix_s: record.started.unix_seconds(),
+    };
+    let lease = throttle::admit(&live, &located, &routed, &caller, headers, now, record).await?;
     observer.passed(
         Step::Throttle,
-        format_args!("within {}/s, burst {}", rate.rate_per_s(), rate.burst()),
+        format_args!("{}", throttle::Shown(located.stage(), record.subscription.as_ref())),
     );
 
     let admitted = Admitted {
         received,
         located,
+        screened,
         routed,
         caller,
         permit,
@@ -171,6 +179,14 @@ async fn identify(
     let authorizer = stage.authorizers.get(index).zip(live_stage.authorizers.get(index));
     let authorizer = authorizer.ok_or(Rejection::PolicyUnmade)?;
     authenticate::authenticate(Some(authorizer), credentials, &live_stage.api_arn).await
+}
+
+fn source_throttle(located: &Located<'_, '_>) -> &'static str {
+    if located.stage().limits.source.is_some() {
+        "within the source's rate"
+    } else {
+        "no throttle of sources"
+    }
 }
 
 fn resource_policy(located: &Located<'_, '_>) -> &'static str {

@@ -8,6 +8,7 @@ use std::{
 
 use http::{Method, Version};
 use portcullis_core::{RequestId, Timestamp};
+use portcullis_model::limits::Subscription;
 use portcullis_model::{
     domain::MappingIndex,
     snapshot::{Route, Stage},
@@ -50,6 +51,8 @@ pub struct Record {
     pub(crate) route: Option<usize>,
     pub(crate) kept: Kept,
     pub(crate) caller: Option<Caller>,
+    /// The API key, once it let the request in.
+    pub(crate) subscription: Option<Arc<Subscription>>,
     pub(crate) integration: Option<IntegrationRecord>,
     pub(crate) rejection: Option<Rejection>,
     /// Its place in a trace, where requests are traced.
@@ -261,6 +264,13 @@ impl ContextValues for Record {
             }
             Variable::ExtendedRequestId => sink.token(self.extended_id().as_bytes()),
             Variable::HttpMethod => sink.text(self.method.as_str()),
+            // The key's value is nowhere; what stands for it is its id.
+            Variable::IdentityApiKey | Variable::IdentityApiKeyId => {
+                text(
+                    sink,
+                    self.subscription.as_ref().map(|subscription| &*subscription.key_id),
+                );
+            }
             Variable::IdentitySourceIp => sink.token(AddressText::new(self.source).as_bytes()),
             Variable::IdentityClientCertIssuerDn
             | Variable::IdentityClientCertNotAfter
@@ -304,8 +314,6 @@ impl ContextValues for Record {
             | Variable::ErrorValidationErrorString
             | Variable::IdentityAccessKey
             | Variable::IdentityAccountId
-            | Variable::IdentityApiKey
-            | Variable::IdentityApiKeyId
             | Variable::IdentityCaller
             | Variable::IdentityCognitoAuthenticationProvider
             | Variable::IdentityCognitoAuthenticationType

@@ -15,6 +15,10 @@ use crate::Step;
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rejection {
+    /// The route demands an API key and there is none.
+    ApiKeyMissing,
+    /// The API key is unknown, disabled, or in no usage plan of this stage.
+    ApiKeyRefused,
     /// The request's ARN is too long to evaluate a policy for.
     ArnTooLong,
     /// The caller's address is not the one in the token, or the header bound to it is another.
@@ -70,6 +74,11 @@ pub enum Rejection {
     PathRefused(PathError),
     /// The authoriser's policy cannot be made from this token's claims.
     PolicyUnmade,
+    /// The usage plan's quota is used up.
+    QuotaExceeded {
+        /// When the next period begins.
+        retry_after_ms: Option<u64>,
+    },
     /// The resource policy refuses the request.
     ResourcePolicy {
         /// Whether a statement denies it.
@@ -79,8 +88,15 @@ pub enum Rejection {
     },
     /// A JWT holds none of the scopes demanded.
     ScopeMissing,
-    /// The stage's throttle is empty.
+    /// Too many requests from one source.
+    SourceThrottled {
+        /// When a token will be back; `None` when none ever will.
+        retry_after_ms: Option<u64>,
+    },
+    /// A throttle is empty.
     Throttled {
+        /// Which: `stage`, `method`, `plan` …
+        limit: &'static str,
         /// When a token will be back; `None` when none ever will.
         retry_after_ms: Option<u64>,
     },
@@ -158,6 +174,8 @@ impl Rejection {
     pub fn facts(&self) -> Facts {
         use {Party::*, ResponseType as R, Retry::*, Step::*};
         match self {
+            Self::ApiKeyMissing => Facts::of(Throttle, R::InvalidApiKey, Client, Never).http("Forbidden"),
+            Self::ApiKeyRefused => Facts::of(Throttle, R::InvalidApiKey, Client, Never).http("Forbidden"),
             Self::ArnTooLong => Facts::of(Authorize, R::BadRequestParameters, Client, Never).status(414).says("Request URI too long", "Request URI Too Long"),
             Self::BindingMismatch => Facts::of(Authenticate, R::AccessDenied, Client, Never).says(EXPLICIT, "Forbidden"),
             Self::BodyAnnouncedTooLarge => Facts::of(Receive, R::RequestTooLarge, Client, Never).http("Request Entity Too Large"),
@@ -185,8 +203,10 @@ impl Rejection {
             Self::Overloaded => Facts::of(Receive, R::ApiConfigurationError, Gateway, Later).status(503).says("Service unavailable", "Service Unavailable"),
             Self::PathRefused(error) => Facts::of(Receive, R::BadRequestParameters, Client, Never).says(format!("Bad request: {error}"), "Bad Request"),
             Self::PolicyUnmade => Facts::of(Authenticate, R::AuthorizerConfigurationError, Gateway, Never).http("Internal Server Error"),
+            Self::QuotaExceeded { .. } => Facts::of(Throttle, R::QuotaExceeded, Client, Later).http("Limit Exceeded"),
             Self::ResourcePolicy { explicit, arn } => Facts::of(ResourcePolicy, R::AccessDenied, Client, Never).says(resource_policy_text(*explicit, arn), "Forbidden"),
             Self::ScopeMissing => Facts::of(Authorize, R::AccessDenied, Client, Never).http("Forbidden"),
+            Self::SourceThrottled { .. } => Facts::of(Shield, R::Throttled, Client, Later).http("Too Many Requests"),
             Self::Throttled { .. } => Facts::of(Throttle, R::Throttled, Client, Later).http("Too Many Requests"),
             Self::TokenDenied => Facts::of(Authenticate, R::AccessDenied, Client, Never).says(EXPLICIT, "Forbidden"),
             Self::TokenMismatch => Facts::of(Authenticate, R::Unauthorized, Client, Never).http("Unauthorized"),
@@ -203,6 +223,8 @@ impl Rejection {
     /// never sent to a caller.
     pub fn log_text(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
+            Self::ApiKeyMissing => "there is no API key",
+            Self::ApiKeyRefused => "the API key is unknown, disabled, or in no usage plan of this stage",
             Self::ArnTooLong => "the method ARN is longer than 1600 bytes",
             Self::BindingMismatch => "a claim that binds the token does not agree with the request",
             Self::BodyMalformed => "the request body's framing is broken",
@@ -229,10 +251,12 @@ impl Rejection {
             Self::Overloaded => "too many requests are under way",
             Self::PathRefused(error) => return Cow::Owned(error.to_string()),
             Self::PolicyUnmade => "the authoriser's policy cannot be made from the token's claims",
+            Self::QuotaExceeded { .. } => "the usage plan's quota is used up",
             Self::ResourcePolicy { explicit: true, .. } => "the resource policy denies the request",
             Self::ResourcePolicy { explicit: false, .. } => "the resource policy does not allow the request",
             Self::ScopeMissing => "the token holds none of the route's scopes",
-            Self::Throttled { .. } => "the stage's throttle is empty",
+            Self::SourceThrottled { .. } => "the throttle of the request's source is empty",
+            Self::Throttled { limit, .. } => return Cow::Owned(format!("the throttle `{limit}` is empty")),
             Self::TokenDenied => "the token is on the deny list",
             Self::TokenMismatch => "the token does not match identityValidationExpression",
             Self::UnknownStage => "no stage at this host and path",

@@ -9,6 +9,8 @@ pub enum Step {
     Receive,
     /// Host and path to API and stage.
     Locate,
+    /// The rate of the request's source.
+    Shield,
     /// Method and path to a route.
     Route,
     /// A browser's question before a request to another origin.
@@ -19,7 +21,7 @@ pub enum Step {
     Authenticate,
     /// Whether they may, on this request's ARN, time and address.
     Authorize,
-    /// The stage's rate.
+    /// API key, usage plan, throttles and quota.
     Throttle,
     /// An answer that is kept.
     Cache,
@@ -40,9 +42,10 @@ pub trait Observer: Send {
 
 impl Step {
     /// All of them in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Receive,
         Self::Locate,
+        Self::Shield,
         Self::Route,
         Self::Preflight,
         Self::ResourcePolicy,
@@ -58,6 +61,7 @@ impl Step {
         match self {
             Self::Receive => "receive",
             Self::Locate => "locate",
+            Self::Shield => "shield",
             Self::Route => "route",
             Self::Preflight => "preflight",
             Self::ResourcePolicy => "resource policy",

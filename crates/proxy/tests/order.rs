@@ -4,7 +4,11 @@
 
 mod support;
 
-use portcullis_model::cache::{CacheSettings, Invalidation, Unpermitted};
+use portcullis_limit::Rate;
+use portcullis_model::{
+    KeyedSource,
+    cache::{CacheSettings, Invalidation, Unpermitted},
+};
 use portcullis_openapi::document::ApiKind;
 use portcullis_proxy::Step;
 use portcullis_testkit::Origin;
@@ -82,10 +86,17 @@ async fn the_first_broken_step_answers() {
         }),
         ..StageSpec::default()
     };
+    let mut flooded = stage("FLOODED", "/flooded", (0.0, 0), format!("127.0.0.1:{down}"));
+    flooded.limits.source = Some(KeyedSource {
+        rate: Rate::new(1.0, 0).unwrap(),
+        entries_max: 8,
+        shared: false,
+    });
     let bench = serve(
         ApiKind::Rest,
         DOCUMENT,
         vec![
+            flooded,
             stage("EMPTY", "/empty", (0.0, 0), format!("127.0.0.1:{down}")),
             stage("DOWN", "/down", (10.0, 10), format!("127.0.0.1:{down}")),
             stage("UP", "/up", (10.0, 10), up.address().to_string()),
@@ -100,9 +111,10 @@ async fn the_first_broken_step_answers() {
         fresh: true,
     };
     type Mend = fn(&mut Call);
-    let steps: [(Step, u16, &str, Mend); 9] = [
+    let steps: [(Step, u16, &str, Mend); 10] = [
         (Step::Receive, 400, "dot segment", |call| call.rest = "x"),
-        (Step::Locate, 403, "Forbidden", |call| call.stage = "empty"),
+        (Step::Locate, 403, "Forbidden", |call| call.stage = "flooded"),
+        (Step::Shield, 429, "Too Many Requests", |call| call.stage = "empty"),
         (Step::Route, 403, "Missing Authentication Token", |call| {
             call.verb = "GET"
         }),

@@ -11,6 +11,8 @@ use portcullis_proxy::Rejection;
 
 fn all() -> Vec<Rejection> {
     vec![
+        Rejection::ApiKeyMissing,
+        Rejection::ApiKeyRefused,
         Rejection::ArnTooLong,
         Rejection::BindingMismatch,
         Rejection::BodyAnnouncedTooLarge,
@@ -38,6 +40,9 @@ fn all() -> Vec<Rejection> {
         Rejection::Overloaded,
         Rejection::PathRefused(PathError::DotSegment),
         Rejection::PolicyUnmade,
+        Rejection::QuotaExceeded {
+            retry_after_ms: Some(60_000),
+        },
         Rejection::ResourcePolicy {
             explicit: true,
             arn: "arn:…".into(),
@@ -47,7 +52,11 @@ fn all() -> Vec<Rejection> {
             arn: "arn:…".into(),
         },
         Rejection::ScopeMissing,
+        Rejection::SourceThrottled {
+            retry_after_ms: Some(100),
+        },
         Rejection::Throttled {
+            limit: "stage",
             retry_after_ms: Some(100),
         },
         Rejection::TokenDenied,

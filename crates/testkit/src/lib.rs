@@ -19,6 +19,7 @@ pub mod origin;
 pub mod pebble;
 pub mod pki;
 pub mod port;
+pub mod redis;
 mod request;
 pub mod wire;
 
@@ -31,6 +32,7 @@ pub use origin::{Origin, Step};
 pub use pebble::Pebble;
 pub use pki::{Authority, Identity, Leaf};
 pub use port::ReservedPort;
+pub use redis::Redis;
 pub use request::{Received, read_request};
 pub use wire::{Wire, WireEnd};
 

@@ -1,10 +1,9 @@
 //! `[[apis.stages.methods]]`: settings of some methods of a stage, and which of them a route has.
 
 use portcullis_core::{Findings, Place, Verb, suggest::did_you_mean};
-use portcullis_limit::Rate;
 use portcullis_openapi::document::{Located, Operation};
 
-use super::{ApiSource, StageSource, route_key};
+use super::{ApiSource, StageSource, ThrottleSource, route_key};
 use crate::cache::MethodCache;
 
 /// Settings of the methods that a path and a verb select (Amazon's method settings).
@@ -17,7 +16,7 @@ pub struct MethodSource {
     /// Which methods of the resource.
     pub verb: MethodVerb,
     /// A throttle for each of the selected methods.
-    pub throttle: Option<Rate>,
+    pub throttle: Option<ThrottleSource>,
     /// Their cache, where it differs from the stage's.
     pub cache: Option<MethodCache>,
 }

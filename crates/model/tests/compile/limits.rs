@@ -63,7 +63,7 @@ fn entries(written: &[&str]) -> Vec<MethodSource> {
             }),
             place,
             verb: MethodVerb::parse(words[0]).unwrap(),
-            throttle: words[2].parse().ok().map(|burst| Rate::new(1.0, burst).unwrap()),
+            throttle: words[2].parse().ok().map(|burst| Rate::new(1.0, burst).unwrap().into()),
             cache: None,
         }
     };

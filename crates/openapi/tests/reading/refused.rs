@@ -224,7 +224,7 @@ const REST_CASES: Cases = &[
     ),
     (
         "      name: Authorization\n      in: header\n      x-amazon-apigateway-authtype: custom\n      x-portcullis-authorizer:",
-        "      name: X-API-Key\n      in: header\n      x-vendor:",
+        "      name: X-API-Key\n      in: query\n      x-vendor:",
     ),
     // The token authoriser.
     ("        type: token\n", "        type: tokn\n"),

@@ -117,7 +117,7 @@ fn token(file: &Path) -> Result<String, Failure> {
     Ok(token.to_owned())
 }
 
-fn configured(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn configured(path: &Path) -> Result<PathBuf, Failure> {
     let text = read_input(path, CONFIG_BYTES_MAX as u64)?;
     let name = path.display().to_string();
     let (config, _) = config::read(

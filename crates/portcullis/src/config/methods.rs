@@ -10,7 +10,7 @@ use portcullis_openapi::document::Located;
 use super::{
     cache,
     section::Section,
-    stage::{Throttle, read_throttle},
+    throttle::{self, Throttle},
 };
 
 /// Entries of one stage at most.
@@ -37,7 +37,7 @@ pub(super) fn read(section: &Section<'_>, stage_cache: &CacheSettings) -> Option
         Some(text) => read_verb(section, &text),
         None => (!section.has("method")).then_some(MethodVerb::Every),
     };
-    let throttle = section.table("throttle").map(|table| read_throttle(&table));
+    let throttle = section.table("throttle").map(|table| throttle::read_shared(&table));
     let cache = cache::read_method(section, stage_cache);
     section.finish();
     if let Some(path) = path

@@ -253,6 +253,24 @@ impl<'t> Section<'t> {
         items.iter().filter_map(section).collect()
     }
 
+    /// All keys of a table whose keys are names of the author's own, with their tables.
+    pub(super) fn named_tables(&self) -> Vec<(Located<String>, Section<'t>)> {
+        let entry = |(key, value): (&'t Spanned<toml::de::DeString<'t>>, &'t Spanned<DeValue<'t>>)| {
+            let name: &str = key.get_ref();
+            let name = Located {
+                value: name.to_owned(),
+                place: self.report.place(key.span()),
+            };
+            let full = self.full(&name.value);
+            let Some(table) = value.get_ref().as_table() else {
+                return self.wrong_type(&full, value, "a table, as in `{ key = \"value\" }`");
+            };
+            let table = self.below(&name.value, value, table);
+            Some((name, table))
+        };
+        self.table.iter().filter_map(entry).collect()
+    }
+
     /// All keys of a table whose keys are names of the author's own, with their text values.
     pub(super) fn entries(&self) -> Vec<(Located<String>, Located<String>)> {
         let entry = |(key, value): (&'t Spanned<toml::de::DeString<'t>>, &'t Spanned<DeValue<'t>>)| {

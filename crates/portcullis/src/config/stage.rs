@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use portcullis_core::{Place, RequestPath};
+use portcullis_core::RequestPath;
 use portcullis_model::cache::StageCacheSource;
 use portcullis_openapi::document::{ApiKind, Located};
 use portcullis_store::Canary;
@@ -14,6 +14,7 @@ use super::{
     methods::{self, METHODS_MAX, MethodSettings},
     origin_certificate::{self, OriginCertificate},
     section::Section,
+    throttle::{self, KeyedThrottle, Throttle},
 };
 
 /// A stage's name (aws: 1 to 128).
@@ -28,8 +29,6 @@ const VARIABLE_NAME_BYTES_MAX: usize = 64;
 const VARIABLE_VALUE_BYTES_MAX: usize = 512;
 /// A description (aws).
 const DESCRIPTION_BYTES_MAX: usize = 1_024;
-/// The rate and burst of a throttle at most.
-const THROTTLE_MAX: u32 = 10_000_000;
 /// A stage without errors in its configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stage {
@@ -41,6 +40,12 @@ pub(crate) struct Stage {
     pub(crate) variables: BTreeMap<String, Located<String>>,
     /// Its throttle.
     pub(crate) throttle: Throttle,
+    /// For each source of requests, before anything is decided.
+    pub(crate) source_throttle: Option<KeyedThrottle>,
+    /// For each principal.
+    pub(crate) principal_throttle: Option<KeyedThrottle>,
+    /// Whether answers tell what is left; `None` for those to API keys alone.
+    pub(crate) rate_limit_headers: Option<bool>,
     /// Settings of some of its methods.
     pub(crate) methods: Vec<MethodSettings>,
     /// Where and how its requests are logged.
@@ -59,30 +64,6 @@ pub(crate) struct Stage {
     pub(crate) canary: Option<Located<Canary>>,
 }
 
-/// `throttle`: the requests of a stage per second and at once.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Throttle {
-    /// Where it stands.
-    pub(crate) place: Place,
-    /// Requests per second (default 10,000); 0 for none once the burst is used up.
-    pub(crate) rate_per_s: f64,
-    /// Requests at once (default 5,000); 0 refuses everything.
-    pub(crate) burst: u32,
-}
-
-// === impl Throttle ===
-
-impl Throttle {
-    /// Amazon's account-wide figures: 10,000 per second, 5,000 at once.
-    pub(crate) fn standard(place: Place) -> Self {
-        Self {
-            place,
-            rate_per_s: 10_000.0,
-            burst: 5_000,
-        }
-    }
-}
-
 pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
     let name = section.required("name", |key| read_name(section, key, kind));
     let mount = match section.text("mount") {
@@ -96,8 +77,13 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
         .unwrap_or_default();
     let throttle = section.table("throttle").map_or_else(
         || Throttle::standard(section.place.clone()),
-        |table| read_throttle(&table),
+        |table| throttle::read_shared(&table),
     );
+    let source_throttle = section.table("source_throttle");
+    let source_throttle = source_throttle.map(|table| throttle::read_keyed(&table, "sources_max", false));
+    let principal_throttle = section.table("principal_throttle");
+    let principal_throttle = principal_throttle.map(|table| throttle::read_keyed(&table, "principals_max", true));
+    let rate_limit_headers = section.flag("rate_limit_headers").map(|flag| flag.value);
     let method_tables = section.tables("methods", METHODS_MAX);
     let cache = cache::read(section);
     let methods = method_tables
@@ -127,6 +113,9 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
         mount: mount?,
         variables,
         throttle,
+        source_throttle,
+        principal_throttle,
+        rate_limit_headers,
         methods,
         access_log,
         origin_roots,
@@ -255,29 +244,4 @@ pub(crate) fn check_variable(name: &str, value: &str) -> Result<(), String> {
         return Err("its value holds a control character".to_owned());
     }
     Ok(())
-}
-
-pub(super) fn read_throttle(table: &Section<'_>) -> Throttle {
-    let rate_per_s = table.number("rate_per_s", 0.0..=f64::from(THROTTLE_MAX));
-    let burst = table.integer("burst", 0..=u64::from(THROTTLE_MAX));
-    table.finish();
-    let standard = Throttle::standard(table.place.clone());
-    let throttle = Throttle {
-        place: table.place.clone(),
-        rate_per_s: rate_per_s.as_ref().map_or(standard.rate_per_s, |found| found.value),
-        burst: burst
-            .as_ref()
-            .and_then(|found| u32::try_from(found.value).ok())
-            .unwrap_or(standard.burst),
-    };
-    if throttle.burst == 0 {
-        let place = burst.map_or(table.place.clone(), |found| found.place);
-        table.report.warn(
-            &place,
-            "refuses-everything",
-            "a burst of 0 refuses every request",
-            "set it to the requests allowed at once",
-        );
-    }
-    throttle
 }

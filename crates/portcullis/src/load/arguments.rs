@@ -162,6 +162,9 @@ impl Source {
             alarms: Vec::new(),
             acme: None,
             otlp: None,
+            usage_plans: Vec::new(),
+            api_keys: Vec::new(),
+            redis: None,
             metrics: serving.metrics.map(|value| Located {
                 value,
                 place: whole("--metrics-listen"),
@@ -221,6 +224,9 @@ impl Source {
             mount: located(mount),
             variables: variables.clone(),
             throttle: Throttle::standard(place.clone()),
+            source_throttle: None,
+            principal_throttle: None,
+            rate_limit_headers: None,
             methods: Vec::new(),
             access_log: access_log.clone(),
             origin_roots: self.how.origin_roots.clone().map(|value| Located {

@@ -3,17 +3,15 @@
 use std::{path::Path, time::Duration};
 
 use portcullis_core::{Clock, Findings, SystemClock};
-use portcullis_limit::Rate;
 use portcullis_model::{
-    ApiSource, MethodSource, Role, Snapshot, Sources, StageLimits, StageSource, canary::RollbackRule, compile,
-    snapshot::LogDestination,
+    ApiSource, Role, Snapshot, Sources, StageSource, canary::RollbackRule, compile, snapshot::LogDestination,
 };
 use portcullis_net::tls::ServerTlsSettings;
 use portcullis_openapi::document::Located;
 
-use super::{Loaded, tls::open_tls};
+use super::{Loaded, limits, tls::open_tls};
 use crate::{
-    config::{Api, Destination, Domain, Format, MethodSettings, Stage, Throttle},
+    config::{Api, Destination, Domain, Format, Stage},
     origin_certificates::StageCertificate,
     releases::Target,
 };
@@ -47,6 +45,8 @@ impl Loaded {
         Sources {
             apis: self.api_sources(),
             domains: self.config.domains.iter().map(Domain::source).collect(),
+            plans: limits::plans(&self.config, &mut self.findings),
+            keys: limits::keys(&self.config),
         }
     }
 
@@ -129,8 +129,8 @@ pub(crate) fn directory(document: &Path) -> &Path {
 }
 
 fn stage_source(api: &Api, stage: &Stage, data_dir: Option<&Path>, findings: &mut Findings) -> Option<StageSource> {
-    let throttle = rate(&stage.throttle, findings);
-    let limits = limits(stage, findings);
+    let throttle = limits::throttle(&stage.throttle, findings);
+    let limits = limits::of_stage(stage, findings);
     let origin_client_certificate = stage.origin_client_certificate.as_ref().and_then(|certificate| {
         StageCertificate::of(&certificate.value, data_dir, &api.id.value, &stage.name.value).map(|found| found.files)
     });
@@ -169,28 +169,4 @@ fn stage_source(api: &Api, stage: &Stage, data_dir: Option<&Path>, findings: &mu
         role: Role::Whole,
         cache: stage.cache.clone(),
     })
-}
-
-fn limits(stage: &Stage, findings: &mut Findings) -> StageLimits {
-    let mut method = |method: &MethodSettings| MethodSource {
-        place: method.place.clone(),
-        path: method.path.clone(),
-        verb: method.verb,
-        throttle: method.throttle.as_ref().and_then(|throttle| rate(throttle, findings)),
-        cache: method.cache.clone(),
-    };
-    StageLimits {
-        methods: stage.methods.iter().map(&mut method).collect(),
-    }
-}
-
-fn rate(throttle: &Throttle, findings: &mut Findings) -> Option<Rate> {
-    match Rate::new(throttle.rate_per_s, throttle.burst) {
-        Ok(rate) => Some(rate),
-        Err(error) => {
-            let remedy = "choose another `rate_per_s`";
-            findings.error(throttle.place.clone(), "bad-throttle", error.to_string(), remedy);
-            None
-        }
-    }
 }

@@ -249,7 +249,7 @@ impl Reloader {
         let stages = live.snapshot().stages.iter().filter(|stage| !stage.is_canary).count();
         if !same_process(&self.running, &config) {
             report::note(
-                "warning: listeners, workers, metrics, telemetry and data_dir stay as they are until the next start (`portcullis serve --take-over` makes one without a dropped request)",
+                "warning: listeners, workers, metrics, telemetry, redis and data_dir stay as they are until the next start (`portcullis serve --take-over` makes one without a dropped request)",
             );
         }
         match releases.keep(&config) {
@@ -292,6 +292,9 @@ fn same_process(one: &Config, other: &Config) -> bool {
         apis: _,
         domains: _,
         acme,
+        usage_plans: _,
+        api_keys: _,
+        redis,
         metrics,
         alarms: _,
         otlp,
@@ -301,6 +304,7 @@ fn same_process(one: &Config, other: &Config) -> bool {
         && challenges(acme) == challenges(&other.acme)
         && value(metrics) == value(&other.metrics)
         && is_same_otlp(otlp.as_ref(), other.otlp.as_ref())
+        && *redis == other.redis
         && listeners.len() == other.listeners.len()
         && listeners
             .iter()

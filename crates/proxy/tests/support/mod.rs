@@ -39,6 +39,7 @@ pub struct StageSpec {
     pub name: &'static str,
     pub mount: &'static str,
     pub throttle: (f64, u32),
+    pub limits: StageLimits,
     pub variables: Vec<(&'static str, String)>,
     pub cache: Option<StageCacheSource>,
     pub methods: Vec<MethodSource>,
@@ -50,6 +51,7 @@ impl Default for StageSpec {
             name: "TEST",
             mount: "/",
             throttle: (10_000.0, 5_000),
+            limits: StageLimits::default(),
             variables: Vec::new(),
             cache: None,
             methods: Vec::new(),
@@ -149,8 +151,11 @@ fn stage(spec: StageSpec) -> StageSource {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect::<BTreeMap<_, _>>(),
-        throttle: Rate::new(spec.throttle.0, spec.throttle.1).unwrap(),
-        limits: StageLimits { methods: spec.methods },
+        throttle: Rate::new(spec.throttle.0, spec.throttle.1).unwrap().into(),
+        limits: StageLimits {
+            methods: spec.methods,
+            ..spec.limits
+        },
         access_log: None,
         origin_roots: None::<PathBuf>,
         origin_client_certificate: None,
