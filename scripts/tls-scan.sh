@@ -12,7 +12,7 @@ if ! cmp -s scripts/sslyze.lock "$tools/lock"; then
     say "installing sslyze into $tools"
     rm -rf "$tools"
     python3 -m venv "$tools"
-    "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r scripts/sslyze.lock
+    "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --no-binary sslyze -r scripts/sslyze.lock
     cp scripts/sslyze.lock "$tools/lock"
 fi
 
