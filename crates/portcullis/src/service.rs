@@ -336,10 +336,12 @@ impl Service {
             .look(Instant::now(), live.snapshot(), &self.fixtures.metrics)
         {
             let Breach { api, stage, reason } = breach;
+            // It gets nothing any more before it is said, and is kept as far as it can be.
+            let kept = self.reloader.stop_canary(&self.gateway, (&api, &stage), reason.clone());
             report::note(&format!(
                 "warning: the canary of {stage} of {api} is rolled back: {reason}"
             ));
-            if let Err(failure) = self.reloader.stop_canary(&self.gateway, (&api, &stage), reason) {
+            if let Err(failure) = kept {
                 report::note(&format!("error: it would come back with the next start: {failure}"));
             }
         }
