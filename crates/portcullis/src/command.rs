@@ -7,6 +7,7 @@ mod certificate;
 mod check;
 mod deploy;
 mod deployments;
+mod execution_log;
 mod flush;
 mod key;
 mod origin_certificate;
@@ -64,6 +65,9 @@ enum Command {
     /// List deployments, and which stages serve them.
     #[command(after_help = deployments::HELP)]
     Deployments(deployments::Deployments),
+    /// Have a stage of a running gateway say what happens to its requests, for some time.
+    #[command(after_help = execution_log::HELP)]
+    ExecutionLog(execution_log::ExecutionLog),
     /// Have a running gateway forget the tokens or the answers that it remembers.
     #[command(after_help = flush::HELP)]
     Flush(flush::Flush),
@@ -121,6 +125,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Deployments(args) => deployments::run(&args),
+        Command::ExecutionLog(args) => execution_log::run(&args),
         Command::Flush(args) => flush::run(&args),
         Command::OriginCertificate(command) => origin_certificate::run(&command),
         Command::Key(command) => key::run(command),

@@ -11,6 +11,7 @@ mod cache;
 mod canary;
 mod domain;
 mod endpoint;
+mod execution_log;
 mod listener;
 mod methods;
 mod origin_certificate;
@@ -179,6 +180,7 @@ fn read_root(root: &Section<'_>) -> Config {
         root.report
             .missing(&root.report.whole(), "there is no API, so nothing is served", remedy);
     }
+    access_log::check_rotations(root.report, &apis);
     alarm::check_scopes(root.report, &alarms, &apis);
     check_domains_tls(root.report, &listeners, &domains);
     check_addresses(root.report, &listeners, metrics.as_ref());

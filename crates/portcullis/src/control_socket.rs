@@ -1,6 +1,6 @@
 //! What a running gateway can be told from its own machine: a Unix socket in its data directory, for its user alone.
 //!
-//! One line is asked, one line is answered: `alarms`, `flush-tokens`, `forget-token TOKEN`, `flush-cache API STAGE` (`*` for each),
+//! One line is asked, one line is answered: `alarms`, `execution-log LEVEL SECONDS API STAGE`, `flush-tokens`, `forget-token TOKEN`, `flush-cache API STAGE` (`*` for each),
 //! `forget-cached METHOD URI` or `release JSON`; `ok …` or `error …`, whose remedy stands behind a tab. What answers `hand-over` is in
 //! `service/handover.rs`.
 
@@ -18,7 +18,8 @@ use std::{
 };
 
 use http::{Method, Uri};
-use portcullis_proxy::Gateway;
+use portcullis_model::snapshot::LogDestination;
+use portcullis_proxy::{ExecutionLevel, Fixtures, Gateway};
 
 use crate::{
     failure::Failure,
@@ -49,6 +50,13 @@ const EVERY: &str = "*";
 pub(crate) enum Order {
     /// Say how the alarms stand.
     Alarms,
+    /// Have a stage write its execution log to standard error for some seconds.
+    ExecutionLog {
+        level: ExecutionLevel,
+        seconds: u64,
+        api: String,
+        stage: String,
+    },
     /// Forget every token that an authoriser remembers.
     FlushTokens,
     /// Forget one token.
@@ -74,6 +82,14 @@ pub(crate) enum Task {
 /// Where tasks for the main thread go.
 pub(crate) type Tasks = tokio::sync::mpsc::Sender<Task>;
 
+/// What orders reach.
+pub(crate) struct Reach {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) alarms: Arc<Watch>,
+    pub(crate) fixtures: Arc<Fixtures>,
+    pub(crate) tasks: Tasks,
+}
+
 /// Asks for everything.
 const HAND_OVER: &str = "hand-over";
 /// Tasks that wait at most.
@@ -81,7 +97,7 @@ pub(crate) const TASKS_MAX: usize = 16;
 
 /// Listens in `data_dir` until the process ends. A socket that a killed process left behind is replaced: the directory's
 /// lock says that nobody uses it.
-pub(crate) fn listen(data_dir: &Path, gateway: Arc<Gateway>, alarms: Arc<Watch>, tasks: Tasks) -> io::Result<()> {
+pub(crate) fn listen(data_dir: &Path, reach: Reach) -> io::Result<()> {
     let path = socket(data_dir);
     // Beside its place first: while one process takes over from another, somebody always answers there.
     let beside = path.with_extension("new");
@@ -94,7 +110,7 @@ pub(crate) fn listen(data_dir: &Path, gateway: Arc<Gateway>, alarms: Arc<Watch>,
     fs::rename(&beside, &path)?;
     thread::Builder::new().name("control".to_owned()).spawn(move || {
         for stream in listener.incoming() {
-            let answered = stream.and_then(|stream| answer(stream, &gateway, &alarms, &tasks));
+            let answered = stream.and_then(|stream| answer(stream, &reach));
             if let Err(error) = answered {
                 tracing::warn!(%error, "an order could not be answered");
                 thread::sleep(PAUSE); // accepting may fail for a while, for want of a descriptor
@@ -129,6 +145,15 @@ fn send(data_dir: &Path, order: &Order) -> io::Result<UnixStream> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let (line, patience) = match order {
         Order::Alarms => ("alarms\n".to_owned(), PATIENCE),
+        Order::ExecutionLog {
+            level,
+            seconds,
+            api,
+            stage,
+        } => {
+            let line = format!("execution-log {} {seconds} {api} {stage}\n", level.as_str());
+            (line, PATIENCE)
+        }
         Order::FlushTokens => ("flush-tokens\n".to_owned(), PATIENCE),
         Order::ForgetToken(token) => (format!("forget-token {token}\n"), PATIENCE),
         Order::FlushCache { api, stage } => {
@@ -151,16 +176,16 @@ fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET)
 }
 
-fn answer(mut stream: UnixStream, gateway: &Gateway, alarms: &Watch, tasks: &Tasks) -> io::Result<()> {
+fn answer(mut stream: UnixStream, reach: &Reach) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let line = read_line(&stream, LINE_BYTES_MAX)?;
     if line == HAND_OVER {
-        let _ = tasks.try_send(Task::HandOver(stream)); // who asks sees the end of the stream when nobody takes it
+        let _ = reach.tasks.try_send(Task::HandOver(stream)); // who asks sees the end of the stream when nobody takes it
         return Ok(());
     }
     let text = match parse(&line) {
-        Some(order) => carry_out(order, gateway, alarms, tasks),
+        Some(order) => carry_out(order, reach),
         None => "error this version does not know that order".to_owned(),
     };
     writeln!(stream, "{text}")
@@ -172,6 +197,7 @@ fn parse(line: &str) -> Option<Order> {
         None if line == "flush-tokens" => Some(Order::FlushTokens),
         None if line == "usage" => Some(Order::Usage),
         Some(("release", json)) => serde_json::from_str(json).ok().map(Order::Release),
+        Some(("execution-log", words)) => execution_log(words),
         Some(("forget-token", token)) if !token.is_empty() => Some(Order::ForgetToken(token.to_owned())),
         Some(("flush-cache", names)) => {
             let (api, stage) = names.split_once(' ')?;
@@ -190,6 +216,19 @@ fn parse(line: &str) -> Option<Order> {
         }
         _ => None,
     }
+}
+
+fn execution_log(words: &str) -> Option<Order> {
+    let words: Vec<_> = words.split(' ').collect();
+    let [level, seconds, api, stage] = words[..] else {
+        return None;
+    };
+    Some(Order::ExecutionLog {
+        level: level.parse().ok()?,
+        seconds: seconds.parse().ok()?,
+        api: api.to_owned(),
+        stage: stage.to_owned(),
+    })
 }
 
 /// Has the main thread carry an order out.
@@ -213,10 +252,29 @@ fn one_line(text: &str) -> String {
     text.replace(['\n', '\t'], " ")
 }
 
-fn carry_out(order: Order, gateway: &Gateway, alarms: &Watch, tasks: &Tasks) -> String {
-    let live = gateway.live();
+fn carry_out(order: Order, reach: &Reach) -> String {
+    let live = reach.gateway.live();
     match order {
-        Order::Alarms => format!("ok {}", alarm_statuses(&alarms.alarms.statuses())),
+        Order::Alarms => format!("ok {}", alarm_statuses(&reach.alarms.alarms.statuses())),
+        Order::ExecutionLog {
+            level,
+            seconds,
+            api,
+            stage,
+        } => {
+            let mut stages = live.snapshot().stages.iter();
+            if !stages.any(|found| *found.api == *api && *found.name == *stage) {
+                return format!("error there is no stage `{api}/{stage}`");
+            }
+            match reach.fixtures.execution_buffer(LogDestination::Stderr) {
+                Ok(buffer) => {
+                    let time = Duration::from_secs(seconds);
+                    reach.fixtures.execution.ask(&api, &stage, level, time, buffer);
+                    format!("ok the execution log of {api}/{stage} is on standard error for {seconds} s")
+                }
+                Err(error) => format!("error the log cannot be opened: {error}"),
+            }
+        }
         Order::FlushTokens => {
             live.flush_authorizers();
             "ok every token is verified anew when it comes again".to_owned()
@@ -225,7 +283,7 @@ fn carry_out(order: Order, gateway: &Gateway, alarms: &Watch, tasks: &Tasks) -> 
             live.forget_token(&token);
             "ok the token is verified anew when it comes again".to_owned()
         }
-        Order::Release(order) => release(order, tasks),
+        Order::Release(order) => release(order, &reach.tasks),
         Order::FlushCache { api, stage } => match live.flush_caches(api.as_deref(), stage.as_deref()) {
             0 => "error no stage of that name has a cache".to_owned(),
             stages => format!(
@@ -275,7 +333,20 @@ mod tests {
             uri: Uri::from_static("http://h/a?b=c"),
         };
         assert_eq!(parse("forget-cached GET http://h/a?b=c"), Some(forget));
+        let execution = |level| Order::ExecutionLog {
+            level,
+            seconds: 60,
+            api: "a".into(),
+            stage: "$default".into(),
+        };
+        let (info, error) = (execution(ExecutionLevel::Info), execution(ExecutionLevel::Error));
+        assert_eq!(parse("execution-log INFO 60 a $default"), Some(info));
+        assert_eq!(parse("execution-log ERROR 60 a $default"), Some(error));
         for unknown in [
+            "execution-log ALL 60 a b",
+            "execution-log INFO -1 a b",
+            "execution-log INFO 60 a",
+            "execution-log INFO 60 a b c",
             "flush-cache",
             "flush-cache a",
             "forget-cached GET",

@@ -24,6 +24,9 @@ use crate::{
 /// A command that came to nothing: exit status 2. A negative answer is no failure.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// An execution log cannot be opened.
+    #[error("the execution log of stage `{0}` cannot be opened: {1}")]
+    ExecutionLog(String, #[source] io::Error),
     /// Telemetry cannot be sent.
     #[error("telemetry.otlp: {0}")]
     Otlp(#[source] OtlpError),
@@ -139,6 +142,7 @@ impl Failure {
     /// What to do about it; empty when the message says all there is.
     pub(crate) fn remedy(&self) -> String {
         match self {
+            Self::ExecutionLog(_, error) => writable_remedy(error).to_owned(),
             Self::Otlp(OtlpError::Secret(_, error)) => secret_remedy(error),
             Self::Otlp(OtlpError::Header(_)) => "is it the right file? a value is one line of plain text".to_owned(),
             Self::Otlp(OtlpError::Unusable(_)) => "mend `endpoint` and `roots`".to_owned(),

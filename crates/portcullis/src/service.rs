@@ -7,6 +7,7 @@ mod certificates;
 mod cluster;
 mod descriptors;
 mod handover;
+mod logs;
 mod metrics;
 mod otlp;
 mod readings;
@@ -162,6 +163,7 @@ impl Service {
         }
         reloader.keep_certificates(config, &fixtures)?;
         let live = Live::open(compiled.snapshot, &fixtures, None).map_err(Failure::Live)?;
+        logs::apply(config, &fixtures)?;
         let trusted = config
             .listeners
             .iter()
@@ -217,8 +219,13 @@ impl Service {
             None => None,
         };
         if let Some(directory) = &config.data_dir {
-            let alarms = Arc::clone(&alarms);
-            let listening = control_socket::listen(&directory.value, Arc::clone(&gateway), alarms, tasks);
+            let reach = control_socket::Reach {
+                gateway: Arc::clone(&gateway),
+                alarms: Arc::clone(&alarms),
+                fixtures: Arc::clone(&fixtures),
+                tasks,
+            };
+            let listening = control_socket::listen(&directory.value, reach);
             if let Err(error) = listening {
                 report::note(&format!("warning: no command will reach this gateway: {error}"));
             }

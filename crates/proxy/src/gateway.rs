@@ -24,6 +24,7 @@ use crate::{
     pipeline,
     record::{Kept, Record},
     trace::Trace,
+    unreadable::Unreadable,
 };
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -35,6 +36,7 @@ pub struct Gateway {
     /// By listener.
     trusted_proxies: Vec<TrustedProxies>,
     started: Instant,
+    unreadable: Unreadable,
 }
 
 /// One thread's part of the data plane: its pool of connections to origins and its share of log and metrics.
@@ -62,6 +64,7 @@ impl Gateway {
             clock,
             trusted_proxies,
             started: Instant::now(),
+            unreadable: Unreadable::default(),
         })
     }
 
@@ -180,6 +183,7 @@ impl Worker {
             integration: None,
             rejection: None,
             trace: None,
+            execution: None,
             queued: None,
             compression: None,
             status: 0,
@@ -199,6 +203,7 @@ impl Handler for Worker {
     fn refuse(&self, fault: Fault, peer: &Peer) -> (Reply, Box<Record>) {
         let mut record = self.record(pipeline::unknown_method(), Version::HTTP_11, peer);
         let rejection = rejection(fault);
+        self.gateway.unreadable.tell(&record, &rejection, peer);
         let reply = answer::refuse(&record, &rejection, None::<Quotable<'_>>);
         record.status = reply.status.as_u16();
         record.rejection = Some(rejection);

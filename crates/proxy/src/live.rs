@@ -13,12 +13,13 @@ use portcullis_model::{
 use portcullis_net::upstream::Origin;
 use portcullis_telemetry::{
     Tracer,
-    access_log::{AccessLog, Destination, LogBuffer},
+    access_log::{AccessLog, Destination, LogBuffer, Rotation},
     metrics::{Metrics, RouteKey, RouteSeries},
 };
 use portcullis_template::Variable;
 
 use crate::{
+    ExecutionLogs,
     authenticate::AuthorizerState,
     cache::{ResponseCache, StageCache},
     integrate::Plan,
@@ -39,6 +40,7 @@ pub struct Live {
     pub(crate) nowhere: Arc<RouteSeries>,
     /// Who keeps traces; `None` where nothing is traced.
     pub(crate) tracer: Option<Arc<Tracer>>,
+    pub(crate) execution: Arc<ExecutionLogs>,
 }
 
 /// What one stage's requests need.
@@ -81,6 +83,8 @@ pub struct Fixtures {
     pub tracer: Option<Arc<Tracer>>,
     /// What gateways share, where they do.
     pub cluster: Option<Arc<Cluster>>,
+    /// Which stages write an execution log.
+    pub execution: Arc<ExecutionLogs>,
     workers: usize,
     logs: std::sync::Mutex<HashMap<Destination, AccessLog>>,
     /// Every snapshot in force, and those before it that a request still holds.
@@ -129,6 +133,7 @@ impl Fixtures {
             watch: Watch::start()?,
             tracer: None,
             cluster: None,
+            execution: Arc::default(),
             workers,
             logs: std::sync::Mutex::default(),
             lives: std::sync::Mutex::default(),
@@ -164,6 +169,21 @@ impl Fixtures {
             .values()
             .cloned()
             .collect()
+    }
+
+    /// A buffer for execution logs at a destination, which access logs may share.
+    pub fn execution_buffer(&self, destination: LogDestination) -> std::io::Result<LogBuffer> {
+        Ok(self.log(&destination)?.buffer())
+    }
+
+    /// Has files rotated, each as said, and no others.
+    pub fn rotate(&self, rotations: &[(std::path::PathBuf, Rotation)]) {
+        let logs = self.logs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (destination, log) in logs.iter() {
+            let Destination::File(path) = destination else { continue };
+            let rotation = rotations.iter().find(|(rotated, _)| rotated == path);
+            log.rotate(rotation.map(|(_, rotation)| *rotation));
+        }
     }
 
     /// One log per destination, however many stages write to it.
@@ -219,6 +239,7 @@ impl Live {
             quotes_requests,
             nowhere,
             tracer: fixtures.tracer.clone(),
+            execution: Arc::clone(&fixtures.execution),
         });
         let mut lives = fixtures.lives.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         lives.push(Arc::downgrade(&live));

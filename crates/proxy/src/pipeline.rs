@@ -13,6 +13,7 @@ use crate::{
     cache::{self, Consulted, Keyed, Next},
     client::{self, ClientKeys},
     compression::Compression,
+    execution,
     gateway::Worker,
     integrate::{self, Admitted, Message},
     locate::{self, Located, Routed},
@@ -70,6 +71,9 @@ pub(crate) async fn proceed<O: Observer>(
     }
     let routed = routed?;
     record.route = Some(routed.index());
+    if record.execution.is_some() {
+        execution::began(record, &routed, received.query(), headers);
+    }
     observer.passed(Step::Route, format_args!("{}{}", routed.route().key, Values(&routed)));
     observer.passed(Step::Preflight, format_args!("none"));
 
@@ -98,6 +102,7 @@ pub(crate) async fn proceed<O: Observer>(
     );
 
     let permit = authorize::authorize(&cleared, &caller, &located, &routed, circumstances)?;
+    execution::authorized(record);
     observer.passed(Step::Authorize, format_args!("{}", Decided(&permit, &located, &caller)));
 
     let now = Now {

@@ -26,6 +26,7 @@ use crate::{
     authenticate::{Caller, Standing},
     client,
     compression::Compression,
+    execution::{self, StageLog},
     gateway::WorkerShared,
     live::{Live, LiveStage},
     trace::Trace,
@@ -57,6 +58,8 @@ pub struct Record {
     pub(crate) rejection: Option<Rejection>,
     /// Its place in a trace, where requests are traced.
     pub(crate) trace: Option<Box<Trace>>,
+    /// Where what happens to it is written, where someone wants to know.
+    pub(crate) execution: Option<Arc<StageLog>>,
     /// Headers that steps want on the answer, whatever it will be; `None` until one does.
     pub(crate) queued: Option<Box<http::HeaderMap>>,
     /// Whether and how the answer is to be compressed, where the stage does so.
@@ -98,8 +101,10 @@ impl Record {
     pub(crate) fn enter_stage(&mut self, index: usize, uri: &http::Uri, headers: &http::HeaderMap) {
         self.stage = Some(index);
         let Some((stage, live)) = self.stage() else { return };
+        let execution = self.live.execution.of(&stage.api, &stage.name);
         // HTTP APIs tell the origin the host in `Forwarded`.
         let (needs, is_http) = (live.needs, stage.kind == portcullis_model::snapshot::ApiKind::Http);
+        self.execution = execution;
         if needs.path {
             self.kept.path = Some(uri.path().to_owned());
         }
@@ -180,6 +185,7 @@ impl Receipt for Box<Record> {
         {
             trace.finish(tracer, &self, latency, sent.body_bytes);
         }
+        execution::ended(&self, sent.body_bytes);
         let Some((stage, live)) = self.stage() else { return };
         if let (Some(spec), Some(buffer)) = (&stage.access_log, live.log_buffers.get(self.worker.id)) {
             let finished = Finished {

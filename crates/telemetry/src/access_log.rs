@@ -7,6 +7,7 @@
 
 mod buffer;
 mod destination;
+mod rotation;
 mod writer;
 
 use std::{
@@ -23,6 +24,7 @@ use std::{
 pub use buffer::LogBuffer;
 use buffer::Slot;
 use destination::Output;
+pub use rotation::{Every, Rotation};
 use writer::Writer;
 
 /// How long a line waits at most before its destination is asked to take it.
@@ -84,6 +86,7 @@ struct Buffers {
 /// What the writer was asked to do and how far it is.
 #[derive(Clone, Copy, Debug, Default)]
 struct Orders {
+    rotation: Option<Rotation>,
     reopen: bool,
     /// To end when all is written, or at this time.
     stop: Option<Instant>,
@@ -131,6 +134,11 @@ impl AccessLog {
     /// kept and the process's own log says so.
     pub fn reopen(&self) {
         self.0.0.order(|orders| orders.reopen = true);
+    }
+
+    /// Has the file rotated from now on, or not any more; other destinations never are.
+    pub fn rotate(&self, rotation: Option<Rotation>) {
+        self.0.0.order(|orders| orders.rotation = rotation);
     }
 
     /// Waits until all lines so far are written; `false` when that takes longer than `wait`.

@@ -121,7 +121,10 @@ pub(super) fn run(args: &TestCall) -> Result<Exit, Failure> {
     let mut loaded = source.load(Mounting::Root)?;
     // This call is nobody's: it leaves no line in a log that may be evidence.
     let stages = loaded.config.apis.iter_mut().flat_map(|api| &mut api.stages);
-    stages.for_each(|stage| stage.access_log.destination.value = Destination::Off);
+    stages.for_each(|stage| {
+        stage.access_log.destination.value = Destination::Off;
+        stage.execution_log = None;
+    });
     let snapshot = loaded.compile(None);
     let Loaded { findings, sources, .. } = loaded;
     let Some(snapshot) = snapshot else {

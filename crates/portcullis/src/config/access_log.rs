@@ -1,10 +1,15 @@
 //! `access_log`: where the requests of a stage are logged, and what a line says.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
+use portcullis_core::Place;
 use portcullis_openapi::document::Located;
+use portcullis_telemetry::access_log::{Every, Rotation};
 
-use super::section::Section;
+use super::{Api, report::Report, section::Section};
 use crate::report::did_you_mean;
 
 /// The formats that have a name.
@@ -17,6 +22,8 @@ pub(crate) struct AccessLog {
     pub(crate) destination: Located<Destination>,
     /// What a line says (default CLF).
     pub(crate) format: Located<Format>,
+    /// When its file is rotated.
+    pub(crate) rotation: Option<Rotation>,
 }
 
 /// Where the lines of an access log go.
@@ -88,12 +95,15 @@ pub(super) fn read(section: &Section<'_>) -> AccessLog {
             value: Format::Clf,
             place,
         },
+        rotation: None,
     };
     let Some(table) = section.table("access_log") else {
         return standard;
     };
     let destination = table.text("destination");
     let format = table.text("format");
+    let rotate = table.table("rotate");
+    let rotation = rotate.as_ref().and_then(read_rotation);
     table.finish();
     let destination =
         destination.and_then(
@@ -127,9 +137,66 @@ pub(super) fn read(section: &Section<'_>) -> AccessLog {
             None
         }
     });
+    let destination = destination.unwrap_or(standard.destination);
+    if let Some(rotate) = rotate.filter(|_| !matches!(destination.value, Destination::File(_))) {
+        let remedy = "write `destination = \"file:PATH\"`, or remove `rotate`";
+        rotate
+            .report
+            .error(&rotate.place, "bad-rotation", "only a file can be rotated", remedy);
+    }
     AccessLog {
-        destination: destination.unwrap_or(standard.destination),
+        destination,
         format: format.unwrap_or(standard.format),
+        rotation,
+    }
+}
+
+fn read_rotation(table: &Section<'_>) -> Option<Rotation> {
+    let size = table.integer("size_mb_max", 1..=1_000_000);
+    let every = table.text("every");
+    let keep = table.integer("keep", 1..=10_000);
+    table.finish();
+    let report = |place: &Place, message: &str, remedy: &str| {
+        table.report.error(place, "bad-rotation", message, remedy);
+        None
+    };
+    let every = match every {
+        None => None,
+        Some(text) => match text.value.as_str() {
+            "day" => Some(Every::Day),
+            "hour" => Some(Every::Hour),
+            _ => {
+                return report(
+                    &text.place,
+                    "that is no period",
+                    "write `every = \"day\"` or `\"hour\"`",
+                );
+            }
+        },
+    };
+    if every.is_none() && !table.has("size_mb_max") && !table.has("every") {
+        let remedy = "add `size_mb_max = 100`, `every = \"day\"`, or both";
+        return report(&table.place, "nothing says when the file is rotated", remedy);
+    }
+    Some(Rotation {
+        bytes_max: size.map(|found| found.value * 1024 * 1024),
+        every,
+        keep: keep.and_then(|found| usize::try_from(found.value).ok()).unwrap_or(10),
+    })
+}
+
+/// Two stages may share a file; it is then rotated in one way.
+pub(super) fn check_rotations(report: &Report<'_>, apis: &[Api]) {
+    let mut seen: BTreeMap<&Path, Option<Rotation>> = BTreeMap::new();
+    for log in apis.iter().flat_map(|api| &api.stages).map(|stage| &stage.access_log) {
+        let Destination::File(path) = &log.destination.value else {
+            continue;
+        };
+        if *seen.entry(path).or_insert(log.rotation) != log.rotation {
+            let message = format!("`{}` is rotated in two ways", path.display());
+            let remedy = "write the same `rotate` wherever the file is named";
+            report.error(&log.destination.place, "bad-rotation", message, remedy);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     access_log::{self, AccessLog},
     api::is_name_byte,
     cache, canary,
+    execution_log::{self, ExecutionLog},
     methods::{self, METHODS_MAX, MethodSettings},
     origin_certificate::{self, OriginCertificate},
     section::Section,
@@ -50,6 +51,8 @@ pub(crate) struct Stage {
     pub(crate) methods: Vec<MethodSettings>,
     /// Where and how its requests are logged.
     pub(crate) access_log: AccessLog,
+    /// Whether and where it writes an execution log.
+    pub(crate) execution_log: Option<ExecutionLog>,
     /// PEM file with the roots that its origins' certificates must chain to, instead of the built-in ones.
     pub(crate) origin_roots: Option<Located<PathBuf>>,
     /// What its origins are shown when they ask for a client certificate.
@@ -91,6 +94,7 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
         .filter_map(|table| methods::read(table, &cache.settings))
         .collect();
     let access_log = access_log::read(section);
+    let execution_log = execution_log::read(section);
     let origin_roots = section.path("origin_roots");
     let origin_client_certificate = origin_certificate::read(section);
     let description = section.text("description");
@@ -118,6 +122,7 @@ pub(super) fn read(section: &Section<'_>, kind: ApiKind) -> Option<Stage> {
         rate_limit_headers,
         methods,
         access_log,
+        execution_log,
         origin_roots,
         origin_client_certificate,
         cache: cache.enabled(),

@@ -229,6 +229,7 @@ impl Source {
             rate_limit_headers: None,
             methods: Vec::new(),
             access_log: access_log.clone(),
+            execution_log: None,
             origin_roots: self.how.origin_roots.clone().map(|value| Located {
                 value,
                 place: whole("--origin-roots"),
@@ -322,6 +323,7 @@ fn access_log(written: &[String], findings: &mut Findings) -> AccessLog {
             value: Format::Clf,
             place: place(),
         },
+        rotation: None,
     };
     for text in written {
         match (Destination::parse(text, |path| path.into()), Format::parse(text)) {

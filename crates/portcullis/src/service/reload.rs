@@ -16,7 +16,7 @@ use portcullis_openapi::document::Located;
 use portcullis_proxy::{Fixtures, Gateway, Live};
 use portcullis_store::StoreError;
 
-use super::{alarms::Watch, certificates::Certificates, renewals::Renewals, tls::Tls};
+use super::{alarms::Watch, certificates::Certificates, logs, renewals::Renewals, tls::Tls};
 use crate::{
     acme,
     config::{Acme, Config, Otlp, is_same_listener},
@@ -260,6 +260,7 @@ impl Reloader {
         if let Some(alarms) = &self.alarms {
             alarms.replace(&config.alarms)?;
         }
+        logs::apply(&config, fixtures)?;
         gateway.publish(Arc::clone(&live));
         self.current = config.clone();
         self.renew(&config, fixtures)?;

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod alarms;
+mod execution;
 mod formats;
 mod otlp;
+mod rotation;
 #[path = "../support/mod.rs"]
 mod support;

@@ -24,7 +24,7 @@ use super::{
     target::{Mapped, MappedValue, target},
 };
 use crate::{
-    Rejection,
+    Rejection, execution,
     live::LiveStage,
     record::{IntegrationRecord, Record},
 };
@@ -57,12 +57,16 @@ pub(super) async fn call(
     let call = outgoing.call(message, record)?;
     let traced = record.trace.as_ref().filter(|trace| trace.is_sampled());
     let traced = traced.map(|_| (call.method.to_string(), call.target.to_string()));
+    execution::calling(record, origin, &call, &plan.mapped);
     let result = client.call(origin, call).await;
     let status = result.as_ref().ok().map(|answer| answer.status.as_u16());
     record.integration = Some(IntegrationRecord {
         latency: started.elapsed(),
         status,
     });
+    if let Ok(answer) = &result {
+        execution::answered(record, answer.status.as_u16(), &answer.fields);
+    }
     if let (Some(trace), Some((method, target))) = (&mut record.trace, &traced) {
         trace.called(origin, (method, target), started, status);
     }

@@ -5,9 +5,15 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::Path,
+    time::UNIX_EPOCH,
 };
 
-use super::Destination;
+use portcullis_core::{Clock, SystemClock, Timestamp};
+
+use super::{
+    Destination,
+    rotation::{self, Rotation},
+};
 
 /// Owner reads and writes, group reads: a log names people's addresses.
 const MODE: u32 = 0o640;
@@ -17,6 +23,8 @@ const MODE: u32 = 0o640;
 pub(super) struct Output {
     destination: Destination,
     file: File,
+    /// Of a file with a name of its own: its bytes, and when it was begun.
+    age: Option<(u64, Timestamp)>,
 }
 
 // === impl Output ===
@@ -29,7 +37,8 @@ impl Output {
             Destination::Stderr => File::from(io::stderr().as_fd().try_clone_to_owned()?),
             Destination::File(path) => append_to(path)?,
         };
-        Ok(Self { destination, file })
+        let age = age(&destination, &file);
+        Ok(Self { destination, file, age })
     }
 
     /// Whatever is open, without a name to open it by again.
@@ -38,6 +47,7 @@ impl Output {
         Self {
             destination: Destination::Stdout,
             file,
+            age: None,
         }
     }
 
@@ -45,17 +55,46 @@ impl Output {
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if let Destination::File(path) = &self.destination {
             self.file = append_to(path)?;
+            self.age = age(&self.destination, &self.file);
         }
         Ok(())
     }
 
+    /// Rotates the file if that is due before `more` bytes are written.
+    pub(super) fn rotate_if_due(&mut self, rotation: &Rotation, more: u64, now: Timestamp) -> io::Result<()> {
+        let (Destination::File(path), Some(age)) = (&self.destination, self.age) else {
+            return Ok(());
+        };
+        if !rotation.is_due(age, more, now) {
+            return Ok(());
+        }
+        let path = path.clone();
+        rotation::rename(&path, now)?;
+        self.reopen()?;
+        rotation::prune(&path, rotation.keep)
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let written = self.file.write(bytes)?;
+        if let Some((bytes, _)) = &mut self.age {
+            *bytes = bytes.saturating_add(written as u64);
+        }
+        Ok(written)
     }
 
     pub(super) fn destination(&self) -> &Destination {
         &self.destination
     }
+}
+
+/// A file that was begun before us is as old as its last line.
+fn age(destination: &Destination, file: &File) -> Option<(u64, Timestamp)> {
+    let about = file.metadata().ok().filter(fs::Metadata::is_file)?;
+    let now = SystemClock.now();
+    let changed = about.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let changed = Timestamp::from_unix_micros(i64::try_from(changed.as_micros()).ok()?);
+    let began = if about.len() == 0 { now } else { changed };
+    matches!(destination, Destination::File(_)).then_some((about.len(), began))
 }
 
 fn append_to(path: &Path) -> io::Result<File> {

@@ -223,6 +223,99 @@ fn a_moved_file_is_left_and_a_new_one_begun() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
 }
 
+/// Every line of `path` and of what was rotated away from it, the oldest first.
+fn all_lines(path: &Path) -> (usize, Vec<String>) {
+    let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut files: Vec<_> = fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|file| {
+            file.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with(&format!("{name}."))
+        })
+        .collect();
+    let number = |file: &std::path::PathBuf| {
+        let text = file.to_str().unwrap();
+        let number: u32 = text
+            .rsplit_once('-')
+            .and_then(|(_, number)| number.parse().ok())
+            .unwrap_or(1);
+        (
+            text.split('-').next().unwrap_or_default().len(),
+            text[..text.rfind('Z').unwrap()].to_owned(),
+            number,
+        )
+    };
+    files.sort_by_key(number);
+    files.push(path.to_owned());
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    (files.len(), text.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn a_file_is_rotated_between_lines_and_none_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let log = to_file(&path);
+    log.rotate(Some(Rotation {
+        bytes_max: Some(100),
+        every: None,
+        keep: 100,
+    }));
+    let buffer = log.buffer();
+    for round in 0..20 {
+        (0..3).for_each(|line| write(&buffer, &format!("round {round:02} line {line} {}", "x".repeat(10))));
+        assert!(log.flush(LONG)); // what was collected is written as a whole
+    }
+    assert!(log.close(LONG));
+    let (files, lines) = all_lines(&path);
+    assert!(files > 10, "{files}");
+    let expected: Vec<_> = (0..20)
+        .flat_map(|round| (0..3).map(move |line| format!("round {round:02} line {line} {}", "x".repeat(10))))
+        .collect();
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn what_is_too_old_goes_and_a_rotation_that_fails_costs_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let log = to_file(&path);
+    let rotation = Rotation {
+        bytes_max: Some(1),
+        every: Some(Every::Day),
+        keep: 2,
+    };
+    log.rotate(Some(rotation));
+    let buffer = log.buffer();
+    for line in 0..6 {
+        write(&buffer, &line.to_string());
+        assert!(log.flush(LONG));
+    }
+    assert_eq!(all_lines(&path), (3, ["3", "4", "5"].map(str::to_owned).into()));
+    log.rotate(None);
+    write(&buffer, "6");
+    assert!(log.flush(LONG));
+    assert_eq!(all_lines(&path).0, 3);
+    // A name that cannot be opened again: a directory took it while the file was moved away.
+    log.rotate(Some(rotation));
+    fs::rename(&path, directory.path().join("moved")).unwrap();
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("in the way"), "").unwrap();
+    write(&buffer, "7");
+    assert!(log.close(LONG));
+    let rotated: String = fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|file| file.is_file())
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    assert!(log.lines() == 8 && rotated.contains("6\n"), "{rotated}");
+}
+
 #[test]
 fn a_file_that_cannot_be_opened_again_stays_in_use() {
     let directory = tempfile::tempdir().unwrap();

@@ -7,8 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use portcullis_core::{Clock, SystemClock};
+
 use super::{
-    FLUSH_EVERY, Orders, Shared,
+    FLUSH_EVERY, Orders, Rotation, Shared,
     buffer::{Lines, Slot},
     destination::Output,
     lock,
@@ -19,6 +21,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(200);
 /// How long one that would have blocked is (someone else made a shared pipe non-blocking).
 const RETRY_BLOCKED_AFTER: Duration = Duration::from_millis(5);
 
+/// How long a rotation that failed is left in peace.
+const ROTATE_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 pub(super) struct Writer {
     shared: Arc<Shared>,
     output: Output,
@@ -27,6 +32,9 @@ pub(super) struct Writer {
     written: usize,
     /// The last attempt failed; said once.
     is_failing: bool,
+    rotation: Option<Rotation>,
+    /// A rotation that failed is tried again from then on.
+    rotates_from: Option<Instant>,
 }
 
 /// How an attempt to write ended.
@@ -50,12 +58,15 @@ impl Writer {
             lines: Lines::default(),
             written: 0,
             is_failing: false,
+            rotation: None,
+            rotates_from: None,
         }
     }
 
     pub(super) fn run(mut self) {
         loop {
             let orders = self.take_orders();
+            self.rotation = orders.rotation;
             if orders.stop.is_some() {
                 self.close_buffers();
             }
@@ -134,6 +145,9 @@ impl Writer {
         if self.lines.bytes().is_empty() {
             return Outcome::Nothing;
         }
+        if self.written == 0 {
+            self.rotate_if_due(); // between lines, never within one
+        }
         while let Some(rest) = self.lines.bytes().get(self.written..).filter(|rest| !rest.is_empty()) {
             let error = match self.output.write(rest) {
                 Ok(0) => io::ErrorKind::WriteZero.into(),
@@ -157,6 +171,20 @@ impl Writer {
         self.written = 0;
         self.recover();
         Outcome::Written
+    }
+
+    fn rotate_if_due(&mut self) {
+        let rests = self.rotates_from.is_some_and(|from| Instant::now() < from);
+        let Some(rotation) = self.rotation.filter(|_| !rests) else {
+            return;
+        };
+        let more = self.lines.bytes().len() as u64;
+        self.rotates_from = None;
+        if let Err(error) = self.output.rotate_if_due(&rotation, more, SystemClock.now()) {
+            let destination = self.output.destination();
+            tracing::error!(?destination, %error, "the log cannot be rotated; it is written on and tried again");
+            self.rotates_from = Some(Instant::now() + ROTATE_AGAIN_AFTER);
+        }
     }
 
     fn fail(&mut self, error: &io::Error) {
