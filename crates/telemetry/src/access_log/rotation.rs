@@ -49,34 +49,38 @@ impl Every {
     }
 }
 
-/// Gives `path` the name of this moment. One that was moved away by someone else is no error.
+/// Gives `path` the name of this moment, behind all that it gave before. One that was moved away by someone else is no error.
 pub(super) fn rename(path: &Path, now: Timestamp) -> io::Result<()> {
     let stamp = stamp(now);
-    let mut number = 1;
-    loop {
-        let to = with_suffix(path, &stamp, number);
-        // Nobody else writes these names: the data directory, and with it the configuration's logs, has one owner.
-        if to.symlink_metadata().is_ok() {
-            number += 1;
-            continue;
-        }
-        return match fs::rename(path, to) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            renamed => renamed,
-        };
+    let of_second = rotated(path)?.into_iter().filter(|(known, ..)| *known == stamp);
+    let number = of_second.map(|(_, number, _)| number).max().unwrap_or(0) + 1;
+    // Nobody else writes these names: a process owns its logs as it owns its data directory.
+    match fs::rename(path, with_suffix(path, &stamp, number)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        renamed => renamed,
     }
 }
 
-/// Removes the oldest rotated files of `path` beyond `keep`. Only names that [`rename`] gives are looked at.
+/// Removes the oldest rotated files of `path` beyond `keep`.
 pub(super) fn prune(path: &Path, keep: usize) -> io::Result<()> {
+    let rotated = rotated(path)?;
+    let excess = rotated.len().saturating_sub(keep);
+    rotated
+        .iter()
+        .take(excess)
+        .try_for_each(|(_, _, path)| fs::remove_file(path))
+}
+
+/// The files that have a name that [`rename`] gives, the oldest first: their moment, their number in it, their path.
+fn rotated(path: &Path) -> io::Result<Vec<(String, u64, PathBuf)>> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
-    let mut rotated: Vec<(String, u64, PathBuf)> = Vec::new();
+    let mut rotated = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let found = entry.file_name();
@@ -88,11 +92,7 @@ pub(super) fn prune(path: &Path, keep: usize) -> io::Result<()> {
         }
     }
     rotated.sort();
-    let excess = rotated.len().saturating_sub(keep);
-    rotated
-        .iter()
-        .take(excess)
-        .try_for_each(|(_, _, path)| fs::remove_file(path))
+    Ok(rotated)
 }
 
 /// `20261121T132817Z`.
