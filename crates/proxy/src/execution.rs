@@ -196,7 +196,9 @@ macro_rules! event {
 /// What was asked for, once a route answers it.
 pub(crate) fn began(record: &Record, routed: &Routed<'_, '_>, query: Option<&str>, headers: &HeaderMap) {
     let secret = token_source(record);
-    event!(record, Info, "Extended Request Id: {}", record.extended_id().as_str());
+    let extended = record.extended_id();
+    let extended = String::from_utf8_lossy(extended.as_bytes());
+    event!(record, Info, "Extended Request Id: {extended}");
     event!(record, Info, "Starting execution for request: {}", record.id.as_str());
     let resource = &routed.route().resource;
     event!(
@@ -280,7 +282,11 @@ pub(crate) fn answered(record: &Record, status: u16, fields: &Fields) {
         Info,
         "Received response. Status: {status}, Integration latency: {latency} ms"
     );
-    let lines = redact::lines(fields.as_bytes());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let lines: Vec<_> = fields
+        .iter()
+        .map(|field| (text(field.name()).to_ascii_lowercase(), text(field.value())))
+        .collect();
     event!(
         record,
         Info,
