@@ -52,7 +52,7 @@ fn slips_are_named() {
         let place = Setup::open("127.0.0.1:9").in_config(from, to).written();
         place
             .run(&["check", "--config", "portcullis.toml"])
-            .expect(1, expected, "");
+            .expect(1, "", expected);
     };
     let access_log = "access_log = { destination = \"stdout\", format = \"clf\" }";
     let file = |rotate: &str| format!("access_log = {{ destination = \"file:a.log\", rotate = {rotate} }}");
