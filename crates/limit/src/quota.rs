@@ -127,6 +127,27 @@ impl Quota {
         }
     }
 
+    /// Adds what was counted in a period beside what is counted here, by another process; of an earlier period it is forgotten.
+    pub fn add(&self, usage: Usage) {
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            let held = unpack(state);
+            let before = match held.period {
+                period if is_fresh(state) || period == usage.period => held.used,
+                period if period > usage.period => return,
+                _ => 0,
+            };
+            let sum = Usage {
+                period: usage.period,
+                used: before.saturating_add(usage.used),
+            };
+            match self.exchange(state, sum) {
+                Ok(()) => return,
+                Err(seen) => state = seen,
+            }
+        }
+    }
+
     /// The refusal at a time.
     pub(crate) fn exceeded(&self, unix_s: i64) -> Exceeded {
         let period = self.usage(unix_s).period;
@@ -228,6 +249,23 @@ mod tests {
         assert_eq!(taken(&quota, NOW - 3 * DAY), 0);
         assert_eq!(taken(&quota, NOW + DAY), 2);
         assert_eq!(taken(&quota, NOW), 0);
+    }
+
+    #[test]
+    fn what_another_process_counted_is_added() {
+        let quota = quota(10, 2, Period::Day);
+        let today = quota.usage(NOW).period;
+        let [yesterday, tomorrow] = [today.0 - 1, today.0 + 1].map(PeriodNumber);
+        for (period, used, expected) in [
+            (today, 3, (today, 5)), // the offset is kept
+            (today, 1, (today, 6)),
+            (yesterday, 4, (today, 6)),
+            (tomorrow, 4, (tomorrow, 4)),
+        ] {
+            quota.add(Usage { period, used });
+            let counted = quota.counted();
+            assert_eq!((counted.period, counted.used), expected);
+        }
     }
 
     #[test]

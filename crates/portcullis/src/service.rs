@@ -171,9 +171,6 @@ impl Service {
             .collect();
         let gateway = Gateway::new(live, Arc::new(SystemClock), trusted);
 
-        if let Some(usage) = &usage {
-            usage.keep(&gateway).map_err(Failure::Start)?;
-        }
         let tls = Tls::new(compiled.tls)?;
         let upstreams: Mutex<Vec<Arc<UpstreamStats>>> = Mutex::default();
         let settings = ServerSettings {
@@ -245,9 +242,10 @@ impl Service {
             canaries: CanaryWatch::default(),
         };
         service.announce();
-        if let Some(giver) = giver {
+        if let Some(giver) = &giver {
             handover::confirm(giver).map_err(Failure::Start)?;
         }
+        service.keep_usage(giver).map_err(Failure::Start)?;
         Ok(service)
     }
 
@@ -354,7 +352,34 @@ impl Service {
         }
     }
 
+    /// From now on the file of what was used is this process's; what the one before still counts is added.
+    fn keep_usage(&self, giver: Option<UnixStream>) -> io::Result<()> {
+        if let Some(giver) = giver {
+            UsageFile::inherit(giver, &self.gateway)?;
+        }
+        self.usage.as_ref().map_or(Ok(()), |usage| usage.keep(&self.gateway))
+    }
+
     fn hand_over(&self, stream: UnixStream) -> io::Result<()> {
+        let Some(usage) = &self.usage else {
+            return self.give(stream).map(drop);
+        };
+        // Before anything is read there.
+        usage.leave(self.gateway.live().snapshot())?;
+        let given = self.give(stream);
+        match given {
+            Ok(heir) => {
+                usage.bequeath(heir);
+                Ok(())
+            }
+            Err(error) => {
+                usage.take_back();
+                Err(error)
+            }
+        }
+    }
+
+    fn give(&self, stream: UnixStream) -> io::Result<UnixStream> {
         let held = handover::Held {
             lock: self.data_dir.as_ref().map(DataDir::lock),
             listeners: self.server.listening(),

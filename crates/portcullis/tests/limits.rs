@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portcullis_testkit::{Portcullis, Redis, curl};
+use portcullis_testkit::{Portcullis, Redis, Wire, curl};
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
@@ -203,6 +203,29 @@ fn a_plan_lets_its_keys_in_and_counts_them_over_restarts() {
     gateway.kill();
     let gateway = start(directory.path());
     assert_eq!(admitted(&gateway, 3), 0);
+}
+
+#[test]
+fn a_quota_is_neither_lost_nor_given_twice_when_another_process_takes_over() {
+    let directory = place("", &plan("", 6));
+    let old = start(directory.path());
+    assert_eq!(admitted(&old, 2), 2);
+    // The old process has this one's beginning when the other takes over, and counts it afterwards.
+    let mut late = Wire::connect(old.address());
+    late.send("GET /open HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    assert_eq!(late.read_answer().status, 200);
+    late.send("GET /keyed HTTP/1.1\r\nhost: localhost\r\n");
+    let words = ["serve", "--config", "portcullis.toml", "--take-over"];
+    let setup = Portcullis::command(BINARY).args(words);
+    let new = setup.directory(directory.path()).listeners(2).start();
+    late.send(format!("x-api-key: {KEY}\r\n\r\n"));
+    assert_eq!(late.read_answer().status, 200);
+    assert!(old.wait().status.success());
+    let file = directory.path().join("portcullis-data/usage.json");
+    wait_until("what the old process counted is added", || {
+        fs::read_to_string(&file).is_ok_and(|text| text.contains("\"used\":3"))
+    });
+    assert_eq!(admitted(&new, 5), 3, "three of six were used in the old process");
 }
 
 #[test]

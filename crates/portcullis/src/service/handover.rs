@@ -7,6 +7,7 @@
 //! old → new   {"listeners":[["127.0.0.1:8080",2]],"metrics":[["127.0.0.1:9100",1]]}
 //! old → new   one byte with a descriptor for the lock, then one for each socket in that order
 //! new → old   serving                    and the old one stops to accept; anything else, or nothing, and it goes on
+//! old → new   what it still counts of quotas, a line a time (usage.rs), until it ends
 //! ```
 //!
 //! The sockets are the same ones, with whoever waits in their queues: nothing is bound anew, so there is no moment at which
@@ -82,8 +83,8 @@ impl Inherited {
     }
 }
 
-/// Hands everything over, and returns when the other process serves.
-pub(super) fn give(mut stream: UnixStream, held: &Held<'_>) -> io::Result<()> {
+/// Hands everything over, and gives the way to the other process back when that serves.
+pub(super) fn give(mut stream: UnixStream, held: &Held<'_>) -> io::Result<UnixStream> {
     let Some(lock) = held.lock else {
         return Err(io::Error::other("there is no data directory"));
     };
@@ -108,7 +109,7 @@ pub(super) fn give(mut stream: UnixStream, held: &Held<'_>) -> io::Result<()> {
         send_descriptor(&stream, socket.as_fd())?;
     }
     match read_line(&stream)?.as_str() {
-        SERVING => Ok(()),
+        SERVING => Ok(stream),
         _ => Err(io::Error::other("it does not serve")),
     }
 }
@@ -144,7 +145,7 @@ pub(crate) fn take(data_dir: &Path) -> io::Result<Option<Inherited>> {
 }
 
 /// Says that this process serves; the other one stops.
-pub(super) fn confirm(mut giver: UnixStream) -> io::Result<()> {
+pub(super) fn confirm(mut giver: &UnixStream) -> io::Result<()> {
     writeln!(giver, "{SERVING}")
 }
 
@@ -219,7 +220,7 @@ mod tests {
             let lock = receive_descriptor(&new).unwrap();
             let socket = TcpListener::from(receive_descriptor(&new).unwrap());
             assert_eq!(socket.local_addr().unwrap(), address);
-            confirm(new).unwrap();
+            confirm(&new).unwrap();
             giver.join().unwrap().unwrap();
             let next = DataDir::inherit(lock);
             assert!(DataDir::take(directory.path()).is_err());
