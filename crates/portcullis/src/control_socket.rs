@@ -266,10 +266,10 @@ fn carry_out(order: Order, reach: &Reach) -> String {
             if !stages.any(|found| *found.api == *api && *found.name == *stage) {
                 return format!("error there is no stage `{api}/{stage}`");
             }
-            match reach.fixtures.execution_buffer(LogDestination::Stderr) {
-                Ok(buffer) => {
+            match reach.fixtures.execution_target(LogDestination::Stderr) {
+                Ok(target) => {
                     let time = Duration::from_secs(seconds);
-                    reach.fixtures.execution.ask(&api, &stage, level, time, buffer);
+                    reach.fixtures.execution.ask(&api, &stage, level, time, target);
                     format!("ok the execution log of {api}/{stage} is on standard error for {seconds} s")
                 }
                 Err(error) => format!("error the log cannot be opened: {error}"),

@@ -18,6 +18,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName};
+use portcullis_model::snapshot::LogDestination;
 use portcullis_net::{
     Fields,
     upstream::{Call, Origin},
@@ -64,7 +65,14 @@ pub(crate) struct StageLog {
     name: String,
     level: ExecutionLevel,
     until: Option<Instant>,
-    buffer: LogBuffer,
+    target: ExecutionTarget,
+}
+
+/// Where events go; from [`Fixtures::execution_target`](crate::Fixtures::execution_target).
+#[derive(Debug)]
+pub struct ExecutionTarget {
+    pub(crate) destination: LogDestination,
+    pub(crate) buffer: LogBuffer,
 }
 
 // === impl ExecutionLevel ===
@@ -95,12 +103,12 @@ impl std::str::FromStr for ExecutionLevel {
 
 impl ExecutionLogs {
     /// Puts those in force that a configuration names; what was asked for stays beside them.
-    pub fn configure(&self, stages: impl IntoIterator<Item = (String, String, ExecutionLevel, LogBuffer)>) {
+    pub fn configure(&self, stages: impl IntoIterator<Item = (String, String, ExecutionLevel, ExecutionTarget)>) {
         let mut sources = self.lock();
         sources.configured = stages
             .into_iter()
-            .map(|(api, stage, level, buffer)| {
-                let log = StageLog::new(&api, &stage, level, None, buffer);
+            .map(|(api, stage, level, target)| {
+                let log = StageLog::new(&api, &stage, level, None, target);
                 ((api.into(), stage.into()), Arc::new(log))
             })
             .collect();
@@ -108,9 +116,9 @@ impl ExecutionLogs {
     }
 
     /// Has a stage write its log for some time, whatever its configuration says.
-    pub fn ask(&self, api: &str, stage: &str, level: ExecutionLevel, time: Duration, buffer: LogBuffer) {
+    pub fn ask(&self, api: &str, stage: &str, level: ExecutionLevel, time: Duration, target: ExecutionTarget) {
         let mut sources = self.lock();
-        let log = StageLog::new(api, stage, level, Some(Instant::now() + time), buffer);
+        let log = StageLog::new(api, stage, level, Some(Instant::now() + time), target);
         sources.asked.insert((api.into(), stage.into()), Arc::new(log));
         self.publish(&mut sources);
     }
@@ -131,6 +139,12 @@ impl ExecutionLogs {
         Some(Arc::clone(found))
     }
 
+    /// Where any of them writes.
+    pub(crate) fn destinations(&self) -> Vec<LogDestination> {
+        let in_force = self.in_force.load();
+        in_force.values().map(|log| log.target.destination.clone()).collect()
+    }
+
     fn publish(&self, sources: &mut Sources) {
         sources.asked.retain(|_, log| !log.is_over());
         let mut all = sources.configured.clone();
@@ -147,12 +161,12 @@ impl ExecutionLogs {
 // === impl StageLog ===
 
 impl StageLog {
-    fn new(api: &str, stage: &str, level: ExecutionLevel, until: Option<Instant>, buffer: LogBuffer) -> Self {
+    fn new(api: &str, stage: &str, level: ExecutionLevel, until: Option<Instant>, target: ExecutionTarget) -> Self {
         Self {
             name: format!("{api}/{stage}"),
             level,
             until,
-            buffer,
+            target,
         }
     }
 
@@ -172,7 +186,7 @@ impl StageLog {
         let millis = record.started.unix_millis().saturating_add(elapsed);
         let time = portcullis_core::Timestamp::from_unix_micros(millis.saturating_mul(1_000)).to_rfc3339();
         let (seconds, name, id) = (time.trim_end_matches('Z'), &self.name, record.id.as_str());
-        self.buffer.line(|out| {
+        self.target.buffer.line(|out| {
             let line = format!("{seconds}.{:03}Z {name} ({id}) ", millis.rem_euclid(1_000));
             out.extend_from_slice(line.as_bytes());
             // Whatever a caller sent: no control character of theirs reaches a terminal.

@@ -35,7 +35,7 @@ mod unreadable;
 
 pub use authenticate::{AuthorizerState, Caller, Verified};
 pub use cache::NotCached;
-pub use execution::{ExecutionLevel, ExecutionLogs};
+pub use execution::{ExecutionLevel, ExecutionLogs, ExecutionTarget};
 pub use gateway::{Gateway, Worker};
 pub use live::{Fixtures, Live, LiveError};
 pub use locate::{Located, Routed};

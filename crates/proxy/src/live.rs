@@ -19,7 +19,7 @@ use portcullis_telemetry::{
 use portcullis_template::Variable;
 
 use crate::{
-    ExecutionLogs,
+    ExecutionLogs, ExecutionTarget,
     authenticate::AuthorizerState,
     cache::{ResponseCache, StageCache},
     integrate::Plan,
@@ -140,12 +140,12 @@ impl Fixtures {
         })
     }
 
-    /// Closes the access logs that no stage writes to any more, nor any request that began under an earlier snapshot. Waits for
+    /// Closes the logs that no stage writes to any more, nor any request that began under an earlier snapshot. Waits for
     /// their last lines, so it is not for workers.
     pub fn close_unused_logs(&self) {
         let mut lives = self.lives.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         lives.retain(|live| live.strong_count() > 0);
-        let mut used = Vec::new();
+        let mut used: Vec<_> = self.execution.destinations().iter().map(destination).collect();
         for live in lives.iter().filter_map(Weak::upgrade) {
             let specs = live
                 .snapshot
@@ -171,9 +171,10 @@ impl Fixtures {
             .collect()
     }
 
-    /// A buffer for execution logs at a destination, which access logs may share.
-    pub fn execution_buffer(&self, destination: LogDestination) -> std::io::Result<LogBuffer> {
-        Ok(self.log(&destination)?.buffer())
+    /// A target for execution logs at a destination, which access logs may share.
+    pub fn execution_target(&self, destination: LogDestination) -> std::io::Result<ExecutionTarget> {
+        let buffer = self.log(&destination)?.buffer();
+        Ok(ExecutionTarget { destination, buffer })
     }
 
     /// Has files rotated, each as said, and no others.

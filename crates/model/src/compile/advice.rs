@@ -33,7 +33,8 @@ fn unprotected_beside_protected(api: &ApiSource, findings: &mut Findings) {
     if operations.iter().all(|operation| operation.security.is_none()) {
         return;
     }
-    for operation in operations.iter().filter(|operation| operation.security.is_none()) {
+    let is_open = |operation: &&Operation| operation.security.is_none() && operation.api_key.is_none();
+    for operation in operations.iter().filter(is_open) {
         // A browser's preflight carries no credentials.
         if operation.verb == Some(portcullis_core::Verb::Options) {
             continue;

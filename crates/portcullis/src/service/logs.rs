@@ -24,10 +24,10 @@ pub(super) fn apply(config: &Config, fixtures: &Fixtures) -> Result<(), Failure>
     let mut logs = Vec::new();
     for (api, stage) in stages() {
         let Some(log) = &stage.execution_log else { continue };
-        let buffer = fixtures
-            .execution_buffer(log.destination.clone())
+        let target = fixtures
+            .execution_target(log.destination.clone())
             .map_err(|error| Failure::ExecutionLog(stage.name.value.clone(), error))?;
-        logs.push((api.id.value.clone(), stage.name.value.clone(), log.level, buffer));
+        logs.push((api.id.value.clone(), stage.name.value.clone(), log.level, target));
     }
     fixtures.execution.configure(logs);
     Ok(())

@@ -42,6 +42,7 @@ fn a_call_shows_its_way_and_its_answer() {
     let steps = [
         "receive",
         "locate",
+        "shield",
         "route",
         "preflight",
         "resource policy",

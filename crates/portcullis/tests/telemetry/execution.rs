@@ -2,7 +2,7 @@
 
 use portcullis_testkit::{Origin, Stream, Wire};
 
-use crate::support::{ORIGIN_KEY, SECRET, Setup, ok};
+use crate::support::{ORIGIN_KEY, SECRET, Setup, ok, poll};
 
 /// The events of one request, without their beginnings.
 fn events(lines: &[String]) -> Vec<String> {
@@ -155,4 +155,28 @@ fn what_cannot_be_read_is_told_a_few_times_a_second() {
         told[0].contains("client=127.0.0.1") && told[0].contains("Host is given more than once"),
         "{told:#?}"
     );
+}
+
+#[test]
+fn it_is_written_while_the_gateway_runs_also_where_no_access_log_goes() {
+    let origin = Origin::ok("hello");
+    let running = Setup::open(origin.address())
+        .in_config(
+            "access_log = {",
+            "execution_log = { level = \"INFO\", destination = \"file:execution.log\" }\naccess_log = {",
+        )
+        .start();
+    let completed = || running.place.read("execution.log").matches("Method completed").count();
+    assert_eq!(running.call("/pets", &[]).status, 200);
+    poll(completed, |count| *count == 1);
+    // Logs that nobody writes to are closed twice a second, and before a reload is said to be done.
+    let config = running.place.read("portcullis.toml");
+    running.place.write("portcullis.toml", format!("{config}\n# changed\n"));
+    running
+        .gateway
+        .child()
+        .wait_for_line(Stream::Stderr, 0, |line| line.contains("reloaded"));
+    assert_eq!(running.call("/pets", &[]).status, 200);
+    poll(completed, |count| *count == 2);
+    running.stop();
 }
