@@ -1,6 +1,7 @@
 //! The body of a message on its way through the gateway.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -63,6 +64,22 @@ impl Body {
     /// Boxes a body of another type.
     pub fn stream(body: impl http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static) -> Self {
         Self::Stream(Box::pin(body))
+    }
+
+    /// All of it, where that is at most `bytes_max`.
+    pub async fn read_whole(mut self, bytes_max: usize) -> Result<Vec<u8>, BodyError> {
+        use http_body::Body as _;
+        let mut bytes = Vec::new();
+        while let Some(frame) = poll_fn(|context| Pin::new(&mut self).poll_frame(context)).await {
+            if let Some(data) = frame?.data_ref() {
+                if bytes.len() + data.len() > bytes_max {
+                    let limit = bytes_max as u64;
+                    return Err(BodyError::TooLarge { limit });
+                }
+                bytes.extend_from_slice(data);
+            }
+        }
+        Ok(bytes)
     }
 
     /// The exact length in bytes, where it is known.

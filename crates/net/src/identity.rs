@@ -1,61 +1,23 @@
 //! A certificate with its private key: what one side of a TLS connection proves to be.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use portcullis_core::{Secret, Timestamp};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, RsaKeySize,
 };
-use rustls::{
-    crypto::aws_lc_rs::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    sign::CertifiedKey,
-};
-use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
+use rustls::sign::SingleCertAndKey;
 
-/// Certificates in a chain at most.
-pub const CHAIN_MAX: usize = 10;
+use crate::tls::{self, KeyPairFault};
+
 /// The subject of certificates that nobody issued.
 const PLACEHOLDER: &str = "placeholder until a certificate is issued";
 /// `serialNumber` of a subject (X.520 section 6.2.9).
 const SERIAL_NUMBER: [u64; 4] = [2, 5, 4, 5];
 const DAY_S: i64 = 24 * 60 * 60;
 
-/// A certificate, the ones that certify it, and its private key.
-pub struct Identity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    subject: String,
-    names: Vec<String>,
-    begins: Timestamp,
-    expires: Timestamp,
-}
-
-/// Why a certificate and a key are no identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityError {
-    /// There is no certificate.
-    #[error("there is no `BEGIN CERTIFICATE` in it")]
-    CertificateMissing,
-    /// A certificate cannot be read.
-    #[error("a certificate in it cannot be read")]
-    CertificateMalformed,
-    /// More than [`CHAIN_MAX`].
-    #[error("it holds more than {CHAIN_MAX} certificates")]
-    ChainTooLong,
-    /// There is no private key that can be used.
-    #[error("there is no private key in it (PEM, not encrypted; PKCS#8, SEC 1 or PKCS#1)")]
-    KeyMissing,
-    /// The key is behind a pass phrase.
-    #[error("the private key is encrypted; remove the pass phrase (`openssl pkey -in key.pem -out plain.pem`)")]
-    KeyEncrypted,
-    /// The key is of a kind that TLS here does not use.
-    #[error("the private key is of no kind that can be used (ECDSA P-256, P-384, P-521, Ed25519, RSA from 2048 bits)")]
-    KeyUnusable,
-    /// The key is another certificate's.
-    #[error("the private key does not belong to the first certificate")]
-    KeyOfAnother,
-}
+/// A [`tls::KeyPair`] that an origin is shown, or that is made here.
+pub struct Identity(tls::KeyPair);
 
 /// The kinds of key that are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,36 +42,8 @@ impl Identity {
     /// # Errors
     /// They cannot be read or do not belong together. Whether the certificate is valid today is not looked at: see
     /// [`Self::expires`].
-    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
-            .take(CHAIN_MAX + 1)
-            .collect::<Result<_, _>>()
-            .map_err(|_| IdentityError::CertificateMalformed)?;
-        if chain.len() > CHAIN_MAX {
-            return Err(IdentityError::ChainTooLong);
-        }
-        let first = chain.first().ok_or(IdentityError::CertificateMissing)?;
-        let (_, parsed) = X509Certificate::from_der(first).map_err(|_| IdentityError::CertificateMalformed)?;
-        let time = |time: ASN1Time| Timestamp::from_unix_seconds(time.timestamp());
-        let (begins, expires) = (time(parsed.validity().not_before), time(parsed.validity().not_after));
-        let (subject, names) = (parsed.subject().to_string(), names(&parsed));
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| match is_encrypted(key) {
-            true => IdentityError::KeyEncrypted,
-            false => IdentityError::KeyMissing,
-        })?;
-        let certified = CertifiedKey::from_der(chain.clone(), key.clone_key(), &default_provider());
-        certified.map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => IdentityError::KeyOfAnother,
-            _ => IdentityError::KeyUnusable,
-        })?;
-        Ok(Self {
-            chain,
-            key,
-            subject,
-            names,
-            begins,
-            expires,
-        })
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, KeyPairFault> {
+        tls::KeyPair::read(certificates, key).map(Self)
     }
 
     /// A new key with a certificate that it signs itself: for the two sides of a connection that are told of each other.
@@ -151,36 +85,32 @@ impl Identity {
 
     /// Whether the first certificate is a [`Self::placeholder`].
     pub fn is_placeholder(&self) -> bool {
-        self.subject == format!("CN={PLACEHOLDER}")
+        self.subject() == format!("CN={PLACEHOLDER}")
     }
 
-    /// The names that the first certificate is for (subjectAltName), in lower case and in their order there.
+    /// The names that the first certificate is for (subjectAltName), in lower case.
     pub fn names(&self) -> &[String] {
-        &self.names
+        &self.0.certificate().names
     }
 
     /// From when the first certificate is valid.
     pub fn begins(&self) -> Timestamp {
-        self.begins
+        self.0.certificate().not_before
     }
 
     /// The subject of the first certificate, as text for people.
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.0.certificate().subject
     }
 
     /// When the first certificate ends.
     pub fn expires(&self) -> Timestamp {
-        self.expires
+        self.0.certificate().not_after
     }
 
-    /// The certificate, then those that certify it.
-    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
-        self.chain.clone()
-    }
-
-    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
-        self.key.clone_key()
+    /// What is shown to who asks for it.
+    pub(crate) fn resolver(&self) -> Arc<SingleCertAndKey> {
+        Arc::new(SingleCertAndKey::from(Arc::clone(self.0.certified())))
     }
 }
 
@@ -201,8 +131,8 @@ impl fmt::Debug for Identity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Identity")
-            .field("subject", &self.subject)
-            .field("expires", &self.expires)
+            .field("subject", &self.subject())
+            .field("expires", &self.expires())
             .finish_non_exhaustive()
     }
 }
@@ -211,23 +141,6 @@ impl fmt::Debug for Identity {
 fn digits(key: &[u8]) -> String {
     let tail = key.get(key.len().saturating_sub(8)..).unwrap_or_default();
     tail.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// RFC 7468 section 11, and the older way of RFC 1421.
-fn is_encrypted(key: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(key);
-    text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
-}
-
-fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let Ok(Some(names)) = certificate.subject_alternative_name() else {
-        return Vec::new();
-    };
-    let dns = names.value.general_names.iter().filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-        _ => None,
-    });
-    dns.collect()
 }
 
 /// Year, month and day in UTC.
@@ -251,11 +164,7 @@ mod tests {
         for kind in [KeyKind::P256, KeyKind::Rsa2048] {
             let (certificate, key) = Identity::self_signed("pay/TEST", kind, now(), 365).unwrap();
             let identity = Identity::from_pem(certificate.as_bytes(), key.expose()).unwrap();
-            assert!(
-                identity.subject().starts_with("CN=pay/TEST, "),
-                "{}",
-                identity.subject()
-            );
+            assert!(identity.subject().ends_with(",CN=pay/TEST"), "{}", identity.subject());
             assert_eq!(identity.expires().to_rfc3339(), "2027-02-28T00:00:00Z");
             // Both from one file, as they are kept.
             let both = [certificate.as_bytes(), key.expose()].concat();
@@ -270,25 +179,26 @@ mod tests {
         let (_, other) = Identity::self_signed("b", KeyKind::P256, now(), 1).unwrap();
         let cut = &certificate[..certificate.len() / 2];
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        let many = certificate.repeat(CHAIN_MAX + 1);
+        let many = certificate.repeat(11);
         let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
         let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
         let junk = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         let key = std::str::from_utf8(key.expose()).unwrap();
         let other = std::str::from_utf8(other.expose()).unwrap();
-        use IdentityError::*;
+        use KeyPairFault::*;
+        use tls::CertificateFault::Malformed;
         for (certificates, key, expected) in [
             ("", key, CertificateMissing),
             (key, key, CertificateMissing),
-            (cut, key, CertificateMalformed),
-            (broken, key, CertificateMalformed),
+            (cut, key, NotPem),
+            (broken, key, Certificate(1, Malformed)),
             (&many, key, ChainTooLong),
             (&certificate, "", KeyMissing),
             (&certificate, &certificate, KeyMissing),
             (&certificate, encrypted, KeyEncrypted),
             (&certificate, old, KeyEncrypted),
-            (&certificate, junk, KeyUnusable),
-            (&certificate, other, KeyOfAnother),
+            (&certificate, junk, KeyUnsupported),
+            (&certificate, other, KeyMismatch),
         ] {
             let refused = Identity::from_pem(certificates.as_bytes(), key.as_bytes()).unwrap_err();
             assert_eq!(refused, expected, "{certificates} {key}");

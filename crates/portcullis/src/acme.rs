@@ -15,7 +15,8 @@ use std::{
 use portcullis_core::{Clock, Secret, SystemClock, Timestamp};
 use portcullis_net::{
     acme::{AcmeAccount, AcmeError, Issued, Presenter},
-    identity::{Identity, IdentityError, NotMade},
+    identity::{Identity, NotMade},
+    tls::KeyPairFault,
     upstream::{OriginTls, Roots, TlsSettingsError},
 };
 
@@ -49,7 +50,7 @@ pub(crate) enum ObtainError {
     File(PathBuf, #[source] io::Error),
     /// What stands in the files is no certificate with its key.
     #[error("`{path}`: {error}", path = .0.display(), error = .1)]
-    Pair(PathBuf, #[source] IdentityError),
+    Pair(PathBuf, #[source] KeyPairFault),
     /// The roots cannot be used.
     #[error("{0}")]
     Tls(#[from] TlsSettingsError),

@@ -9,6 +9,7 @@ mod duration;
 mod failure;
 mod load;
 mod origin_certificates;
+mod own_listener;
 mod post;
 mod process_log;
 mod protect;

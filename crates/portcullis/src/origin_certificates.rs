@@ -13,7 +13,10 @@ use std::{
 
 use portcullis_core::{Secret, Timestamp};
 use portcullis_model::snapshot::CertificateFiles;
-use portcullis_net::identity::{Identity, IdentityError, KeyKind, NotMade};
+use portcullis_net::{
+    identity::{Identity, KeyKind, NotMade},
+    tls::KeyPairFault,
+};
 
 use crate::config::{Config, OriginCertificate};
 
@@ -68,7 +71,7 @@ pub(crate) enum CertificateError {
     File(PathBuf, #[source] io::Error),
     /// What is in a file is no certificate with its key.
     #[error("`{path}`: {error}", path = .0.display(), error = .1)]
-    Unusable(PathBuf, #[source] IdentityError),
+    Unusable(PathBuf, #[source] KeyPairFault),
     /// None could be made.
     #[error(transparent)]
     NotMade(#[from] NotMade),
@@ -337,7 +340,7 @@ mod tests {
         fs::write(path, "").unwrap();
         let error = stage.tend(now).unwrap_err().to_string();
         assert!(
-            error.contains("pay.TEST/active.pem") && error.contains("BEGIN CERTIFICATE"),
+            error.contains("pay.TEST/active.pem") && error.contains("holds no certificate"),
             "{error}"
         );
     }

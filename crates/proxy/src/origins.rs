@@ -5,7 +5,8 @@ use std::{fs::File, io::Read, path::Path, sync::Arc};
 use portcullis_core::Secret;
 use portcullis_model::snapshot::{CertificateFiles, OriginSpec};
 use portcullis_net::{
-    identity::{Identity, IdentityError},
+    identity::Identity,
+    tls::KeyPairFault,
     upstream::{Origin, OriginError, OriginTls, Roots, TlsSettingsError},
 };
 
@@ -29,7 +30,7 @@ pub enum OriginUnusable {
     CertificateUnreadable(String, #[source] std::io::Error),
     /// The client certificate and its key cannot be used.
     #[error("the client certificate {0} with the key {1} cannot be used: {2}")]
-    Certificate(String, String, #[source] IdentityError),
+    Certificate(String, String, #[source] KeyPairFault),
 }
 
 /// What of an origin stands in files: as long as it is the same, so is the origin.

@@ -28,7 +28,7 @@ enum Fault {
     #[error("the server cannot be called: {0}")]
     Upstream(#[from] UpstreamError),
     #[error("the server's answer broke off: {0}")]
-    Body(#[from] BodyError),
+    Body(BodyError),
     #[error("the server's answer has more than {ANSWER_BYTES_MAX} bytes")]
     TooLarge,
     #[error("the server took more than {} s", TIMEOUT.as_secs())]
@@ -90,10 +90,17 @@ async fn call(tls: Arc<OriginTls>, request: Request<BodyWrapper<Bytes>>) -> Resu
     let mut response = Response::new(());
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.fields.to_map();
-    let bytes = collect(answer.body).await?;
+    let bytes = answer
+        .body
+        .read_whole(ANSWER_BYTES_MAX)
+        .await
+        .map_err(|error| match error {
+            BodyError::TooLarge { .. } => Fault::TooLarge,
+            error => Fault::Body(error),
+        })?;
     Ok(BytesResponse {
         parts: response.into_parts().0,
-        body: Box::new(bytes),
+        body: Box::new(Bytes::from(bytes)),
     })
 }
 
@@ -103,17 +110,4 @@ async fn sent(body: BodyWrapper<Bytes>) -> Bytes {
     let frame = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await;
     let Some(Ok(frame)) = frame else { return Bytes::new() };
     frame.into_data().unwrap_or_default()
-}
-
-async fn collect(mut body: Body) -> Result<Bytes, Fault> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        if let Some(data) = frame?.data_ref() {
-            if bytes.len() + data.len() > ANSWER_BYTES_MAX {
-                return Err(Fault::TooLarge);
-            }
-            bytes.extend_from_slice(data);
-        }
-    }
-    Ok(bytes.into())
 }

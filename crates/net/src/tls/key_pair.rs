@@ -13,7 +13,7 @@ use super::pem::is_encrypted;
 /// Certificates of one chain at most.
 const CHAIN_MAX: usize = 10;
 
-/// What a server proves its name with.
+/// What one side of a connection proves its name with.
 #[derive(Clone, Debug)]
 pub struct KeyPair {
     certified: Arc<CertifiedKey>,
@@ -39,7 +39,7 @@ pub enum KeyPairFault {
     #[error("it holds more than {CHAIN_MAX} certificates")]
     ChainTooLong,
     /// The private key is encrypted.
-    #[error("the private key is encrypted")]
+    #[error("the private key is encrypted; `openssl pkey -in … -out …` decrypts it")]
     KeyEncrypted,
     /// The private key belongs to none of the certificates.
     #[error("the private key belongs to another certificate")]
@@ -58,7 +58,7 @@ pub enum KeyPairFault {
 // === impl KeyPair ===
 
 impl KeyPair {
-    /// Reads a chain in PEM, the server's own certificate first, and its private key in PEM.
+    /// Reads a chain in PEM, its owner's certificate first, and the private key in PEM.
     pub fn read(certificates_pem: &[u8], key_pem: &[u8]) -> Result<Self, KeyPairFault> {
         let der = certificates(certificates_pem)?;
         let mut chain = Vec::with_capacity(der.len());
@@ -84,12 +84,12 @@ impl KeyPair {
         })
     }
 
-    /// The certificates that are sent, the server's own first.
+    /// The certificates that are sent, the owner's first.
     pub fn chain(&self) -> &[Certificate] {
         &self.chain
     }
 
-    /// The server's own certificate.
+    /// The owner's certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.chain[0] // `read` has found the key's owner there
     }
@@ -101,7 +101,7 @@ impl KeyPair {
         self.certificate().names.iter().any(is_name)
     }
 
-    pub(super) fn certified(&self) -> &Arc<CertifiedKey> {
+    pub(crate) fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }
 }

@@ -34,9 +34,6 @@ pub enum TlsSettingsError {
     /// The PEM is malformed, holds no certificate, or holds one that cannot be a root.
     #[error("the root certificates are not PEM certificates that can be trusted")]
     Roots,
-    /// The client certificate cannot be used to prove anything with.
-    #[error("the client certificate cannot be used")]
-    Identity,
     /// The server name is neither a DNS name nor an IP address.
     #[error("the server name is not a DNS name or IP address")]
     ServerName,
@@ -62,9 +59,7 @@ impl OriginTls {
             .with_root_certificates(root_store(roots)?);
         let mut config = match identity {
             None => builder.with_no_client_auth(),
-            Some(identity) => builder
-                .with_client_auth_cert(identity.chain(), identity.key())
-                .map_err(|_| TlsSettingsError::Identity)?,
+            Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()]; // RFC 7301: never offer what we do not speak
         let server_name = server_name

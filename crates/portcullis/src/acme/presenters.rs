@@ -9,22 +9,22 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode};
 use portcullis_net::{
     Reply,
     acme::{Challenge, Presenter},
-    listener::ListenerSettings,
-    server::{Fault, Handler, Peer, Receipt, RequestBody, Sent, Server, ServerSettings},
+    server::{Fault, Handler, Peer, RequestBody, Server},
 };
 
-use crate::report;
+use crate::{
+    own_listener::{self, Uncounted, text},
+    report,
+};
 
 /// What is answered below this path (RFC 8555 section 8.3).
 const WELL_KNOWN: &str = "/.well-known/acme-challenge/";
 /// Challenges up at once at most; an order has as many as names.
 const CHALLENGES_MAX: usize = 1_000;
-const CONNECTIONS_MAX: usize = 100;
 /// How long a hook may take: name servers need their time.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -42,30 +42,12 @@ pub(crate) struct OnScreen;
 
 struct Answers(Challenges);
 
-/// These answers are not counted.
-struct Uncounted;
-
-impl Receipt for Uncounted {
-    fn finished(self, _: Sent) {}
-}
-
 // === impl Challenges ===
 
 impl Challenges {
     /// Answers challenges at an address, and nothing else, until the server is dropped.
     pub(crate) fn serve(&self, address: SocketAddr) -> io::Result<Server> {
-        let listener = ListenerSettings {
-            connections_max: CONNECTIONS_MAX,
-            connections_per_source_max: CONNECTIONS_MAX,
-            body_bytes_max: 0,
-            body_idle_timeout: Duration::from_secs(1),
-            ..ListenerSettings::new(address)
-        };
-        let settings = ServerSettings {
-            workers: 1,
-            listeners: vec![listener],
-        };
-        Server::start(settings, |_| Answers(self.clone()))
+        Server::start(own_listener::settings(address), |_| Answers(self.clone()))
     }
 
     fn text(&self, token: &str) -> Option<String> {
@@ -101,23 +83,15 @@ impl Handler for Answers {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let token = request.uri().path().strip_prefix(WELL_KNOWN).filter(|_| is_read);
         let reply = match token.and_then(|token| self.0.text(token)) {
-            Some(text) => plain(StatusCode::OK, text),
-            None => plain(
-                StatusCode::NOT_FOUND,
-                "only ACME challenges are answered here\n".to_owned(),
-            ),
+            Some(found) => text(StatusCode::OK, found),
+            None => text(StatusCode::NOT_FOUND, "only ACME challenges are answered here\n"),
         };
         (reply, Uncounted)
     }
 
     fn refuse(&self, fault: Fault, _: &Peer) -> (Reply, Uncounted) {
-        (plain(StatusCode::BAD_REQUEST, format!("{fault}\n")), Uncounted)
+        (text(StatusCode::BAD_REQUEST, format!("{fault}\n")), Uncounted)
     }
-}
-
-fn plain(status: StatusCode, text: String) -> Reply {
-    let media_type = HeaderValue::from_static("text/plain; charset=utf-8");
-    Reply::new(status, Bytes::from(text)).with(&header::CONTENT_TYPE, &media_type)
 }
 
 // === impl Hook ===

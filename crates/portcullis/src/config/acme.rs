@@ -65,7 +65,7 @@ pub(super) fn read(root: &Section<'_>) -> Option<Acme> {
     });
     let roots = section.path("roots");
     let contacts = section.texts("contacts", CONTACTS_MAX).unwrap_or_default();
-    let agreed = section.boolean("agree_to_terms").is_some_and(|found| found.value);
+    let agreed = section.flag("agree_to_terms").is_some_and(|found| found.value);
     let http_address = section.address("http_address");
     let tables = section.tables("certificates", CERTIFICATES_MAX);
     let certificates: Vec<_> = tables.iter().filter_map(read_certificate).collect();
@@ -117,7 +117,7 @@ fn read_certificate(section: &Section<'_>) -> Option<AcmeCertificate> {
     let key = section.required("key", |key| section.path(key));
     let proof = section.text("proof");
     let key_type = section.text("key_type");
-    let keep_key = section.boolean("keep_key").is_none_or(|found| found.value);
+    let keep_key = section.flag("keep_key").is_none_or(|found| found.value);
     let hook = section.texts("dns_hook", HOOK_WORDS_MAX);
     section.finish();
 

@@ -26,7 +26,7 @@ pub(crate) enum OriginCertificate {
 
 pub(super) fn read(section: &Section<'_>) -> Option<Located<OriginCertificate>> {
     let table = section.table("origin_client_certificate")?;
-    let generate = table.boolean("generate");
+    let generate = table.flag("generate");
     let key_type = table.text("key_type");
     let (certificate, key) = (table.path("certificate"), table.path("key"));
     table.finish();

@@ -57,10 +57,10 @@ pub(super) fn read(root: &Section<'_>) -> Option<Otlp> {
     let roots = section.path("roots");
     let headers = section.table("headers").map(|table| read_headers(&table));
     let service_name = section.text("service_name");
-    let traces = section.boolean("traces");
+    let traces = section.flag("traces");
     let sample_percent = section.number("sample_percent", 0.0..=100.0);
     let spans_max = section.integer("spans_max", 1..=1_000_000);
-    let metrics = section.boolean("metrics");
+    let metrics = section.flag("metrics");
     let metrics_every_s = section.integer("metrics_every_s", 1..=3_600);
     let timeout_ms = section.integer("timeout_ms", 1..=60_000);
     section.finish();

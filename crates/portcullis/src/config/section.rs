@@ -86,17 +86,10 @@ impl<'t> Section<'t> {
 
     pub(super) fn flag(&self, key: &'static str) -> Option<Located<bool>> {
         let value = self.value(key)?;
-        match value.get_ref() {
-            DeValue::Boolean(flag) => Some(Located {
-                value: *flag,
-                place: self.report.place(value.span()),
-            }),
-            DeValue::String(_)
-            | DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_)
-            | DeValue::Table(_) => self.wrong_type(&self.full(key), value, "`true` or `false`"),
+        let place = self.report.place(value.span());
+        match value.get_ref().as_bool() {
+            Some(value) => Some(Located { value, place }),
+            None => self.wrong_type(&self.full(key), value, "`true` or `false`"),
         }
     }
 
@@ -198,15 +191,6 @@ impl<'t> Section<'t> {
                 .error(&place, "out-of-range", message, "choose a number in that range");
         }
         number.map(|value| Located { value, place })
-    }
-
-    pub(super) fn boolean(&self, key: &'static str) -> Option<Located<bool>> {
-        let value = self.value(key)?;
-        let place = self.report.place(value.span());
-        match value.get_ref().as_bool() {
-            Some(value) => Some(Located { value, place }),
-            None => self.wrong_type(&self.full(key), value, "`true` or `false`"),
-        }
     }
 
     pub(super) fn table(&self, key: &'static str) -> Option<Section<'t>> {

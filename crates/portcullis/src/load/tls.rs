@@ -205,7 +205,7 @@ fn report(files: &CertificateFiles, fault: KeyPairFault, findings: &mut Findings
         KeyPairFault::KeyEncrypted => (
             &files.key,
             "key-encrypted",
-            "decrypt it (`openssl pkey -in … -out …`) and guard the file by its owner and mode",
+            "guard the decrypted file by its owner and mode",
         ),
         KeyPairFault::KeyMismatch => (
             &files.key,

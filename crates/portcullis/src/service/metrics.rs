@@ -7,24 +7,19 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use portcullis_net::{
     Reply,
-    listener::ListenerSettings,
-    server::{Fault, Handler, Listening, Peer, Receipt, RequestBody, Sent, Server, ServerSettings},
+    server::{Fault, Handler, Listening, Peer, RequestBody, Server},
 };
 use portcullis_telemetry::metrics::{CONTENT_TYPE, Metrics};
 
 use super::{Watch, alarm_statuses};
+use crate::own_listener::{self, Uncounted, answer, text};
 
-/// Connections of scrapers and probes at once.
-const CONNECTIONS_MAX: usize = 100;
 const JSON: &str = "application/json";
-const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers scrapers and probes.
 struct Answers {
@@ -33,31 +28,13 @@ struct Answers {
     alarms: Arc<Watch>,
 }
 
-/// These answers are not counted.
-struct Uncounted;
-
-impl Receipt for Uncounted {
-    fn finished(self, _: Sent) {}
-}
-
 /// Starts the listener. `ready` says whether the gateway takes requests.
 pub(super) fn start(
     address: SocketAddr,
     inherited: Vec<Listening>,
     (metrics, ready, alarms): (&Arc<Metrics>, &Arc<AtomicBool>, &Arc<Watch>),
 ) -> io::Result<Server> {
-    let listener = ListenerSettings {
-        connections_max: CONNECTIONS_MAX,
-        connections_per_source_max: CONNECTIONS_MAX,
-        body_bytes_max: 0,
-        body_idle_timeout: Duration::from_secs(1),
-        ..ListenerSettings::new(address)
-    };
-    let settings = ServerSettings {
-        workers: 1,
-        listeners: vec![listener],
-    };
-    Server::start_with(settings, inherited, |_| Answers {
+    Server::start_with(own_listener::settings(address), inherited, |_| Answers {
         metrics: Arc::clone(metrics),
         ready: Arc::clone(ready),
         alarms: Arc::clone(alarms),
@@ -72,7 +49,7 @@ impl Handler for Answers {
     }
 
     fn refuse(&self, fault: Fault, _: &Peer) -> (Reply, Uncounted) {
-        (text(StatusCode::BAD_REQUEST, &format!("{fault}\n")), Uncounted)
+        (text(StatusCode::BAD_REQUEST, format!("{fault}\n")), Uncounted)
     }
 }
 
@@ -99,16 +76,6 @@ impl Answers {
             _ => text(StatusCode::OK, "ok\n"),
         }
     }
-}
-
-fn text(status: StatusCode, body: &str) -> Reply {
-    answer(status, TEXT, body.to_owned())
-}
-
-fn answer(status: StatusCode, media_type: &'static str, body: String) -> Reply {
-    Reply::new(status, Bytes::from(body))
-        .with(&header::CONTENT_TYPE, &HeaderValue::from_static(media_type))
-        .with(&header::CACHE_CONTROL, &HeaderValue::from_static("no-store"))
 }
 
 #[cfg(test)]

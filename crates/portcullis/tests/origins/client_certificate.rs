@@ -62,7 +62,7 @@ fn a_generated_certificate_opens_a_locked_origin_and_rotates_with_both_trusted()
         let certificate = format!("{{ generate = true, key_type = \"{kind}\" }}");
         let running = setup(&authority, "127.0.0.1:9", &certificate).start();
         let shown = running.place.run(&["origin-certificate", "show"]);
-        shown.expect(0, "BEGIN CERTIFICATE", "CN=proxy/TEST, ");
+        shown.expect(0, "BEGIN CERTIFICATE", ",CN=proxy/TEST, until");
         assert!(!shown.out.contains("PRIVATE"), "{kind}");
         running.place.write("shown.pem", &shown.out);
         let text = openssl(&running.place, &["x509", "-in", "shown.pem", "-noout", "-text"]);
@@ -146,11 +146,11 @@ fn a_given_certificate_is_shown_and_one_that_cannot_be_is_named() {
         (
             certificate.as_str(),
             other_key.as_str(),
-            "does not belong to the first certificate",
+            "the private key belongs to another certificate",
         ),
         (&certificate, encrypted, "the private key is encrypted"),
-        (&certificate, "", "there is no private key in it"),
-        ("", &key, "there is no `BEGIN CERTIFICATE` in it"),
+        (&certificate, "", "it holds no private key in PEM"),
+        ("", &key, "it holds no certificate in PEM"),
     ] {
         let place = setup(&authority, &address, given)
             .file("client.pem", certificate)

@@ -3,10 +3,9 @@
 //! Bounds (Amazon's for JWT authorisers): discovery document and key set each within 1,500 ms, 150,000 bytes. Redirects are
 //! not followed: who can redirect the fetch could sign any token.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::PathAndQuery};
-use http_body::Body as _;
 use portcullis_jose::{JwksError, KeySet};
 use portcullis_model::snapshot::{JwksUrl, KeySource};
 use portcullis_net::{
@@ -26,7 +25,7 @@ const BYTES_MAX: usize = 150_000;
 pub(super) enum FetchError {
     /// The answer's body broke off.
     #[error("the answer broke off: {0}")]
-    Body(#[from] BodyError),
+    Body(BodyError),
     /// The discovery document names no usable `jwks_uri`, or one of another issuer.
     #[error("the discovery document names no usable `jwks_uri`")]
     Discovery,
@@ -113,18 +112,8 @@ async fn call(url: &JwksUrl) -> Result<Vec<u8>, FetchError> {
     if answer.status != StatusCode::OK {
         return Err(FetchError::Status(answer.status));
     }
-    collect(answer.body).await
-}
-
-async fn collect(mut body: Body) -> Result<Vec<u8>, FetchError> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        if let Some(data) = frame?.data_ref() {
-            if bytes.len() + data.len() > BYTES_MAX {
-                return Err(FetchError::TooLarge);
-            }
-            bytes.extend_from_slice(data);
-        }
-    }
-    Ok(bytes)
+    answer.body.read_whole(BYTES_MAX).await.map_err(|error| match error {
+        BodyError::TooLarge { .. } => FetchError::TooLarge,
+        error => FetchError::Body(error),
+    })
 }
