@@ -45,6 +45,7 @@ pub(crate) const TARGETS: &[Target] = &[
         "accept_encoding",
         proxy::fuzz_accept_encoding,
     ),
+    Target::new("crates/proxy/fuzz-corpus", "shared_answer", proxy::fuzz_shared_answer),
     Target::new(
         "crates/template/tests/seeds",
         "gateway_template",

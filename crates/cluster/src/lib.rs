@@ -9,6 +9,7 @@
 mod address;
 mod limits;
 mod link;
+mod values;
 
 pub use address::{RedisAddress, RedisAddressError};
-pub use link::{Away, Cluster, ClusterError, ClusterStats, Settings};
+pub use link::{Away, Cluster, ClusterError, ClusterStats, Settings, Shares};

@@ -47,8 +47,19 @@ pub struct Settings {
     pub roots: Option<Vec<u8>>,
     /// What the names of all keys begin with.
     pub prefix: String,
-    /// How long a request waits for limits.
+    /// How long a request waits for an answer.
     pub deadline: Duration,
+    /// What is shared, for those who read of it.
+    pub shares: Shares,
+}
+
+/// What is shared over a connection. Limits and stored answers have one each: a large answer must not hold up a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shares {
+    /// Throttles and quotas.
+    Limits,
+    /// Stored answers.
+    Answers,
 }
 
 /// Redis did not answer in time, or is known to be away; the caller goes on without it.
@@ -98,6 +109,7 @@ struct Shared {
     lost: Notify,
     /// Whether the present outage was reported.
     reported: AtomicBool,
+    shares: Shares,
     stats: ClusterStats,
 }
 
@@ -113,6 +125,7 @@ impl Cluster {
             roots,
             prefix,
             deadline,
+            shares,
         } = settings;
         let client = client(&address, username, password, roots)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -127,6 +140,7 @@ impl Cluster {
             misses: AtomicU32::new(0),
             lost: Notify::new(),
             reported: AtomicBool::new(false),
+            shares,
             stats: ClusterStats::default(),
         });
         runtime.spawn(keep(Arc::clone(&shared), client));
@@ -148,7 +162,7 @@ impl Cluster {
         &self.shared.stats
     }
 
-    /// How long a request waits for limits.
+    /// How long a request waits for an answer.
     pub fn deadline(&self) -> Duration {
         self.deadline
     }
@@ -156,6 +170,13 @@ impl Cluster {
     /// The name of a key: the configured prefix, what it is for, and which one.
     pub fn key(&self, purpose: &str, name: &str) -> String {
         format!("{}:{purpose}:{name}", self.prefix)
+    }
+
+    /// Has something done on the connection's thread, behind the back of whoever asks for it.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            drop(runtime.spawn(work));
+        }
     }
 
     /// What the server knows [`SCRIPT`] by, since it was told.
@@ -190,7 +211,7 @@ impl Cluster {
             }
             Ok(Err(error)) => {
                 if !shared.reported.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "Redis refuses; limits are counted here alone");
+                    tracing::warn!(%error, "Redis refuses; {} here alone", shared.shares.kept());
                 }
             }
             Err(_) => {
@@ -252,6 +273,24 @@ impl ClusterStats {
     }
 }
 
+// === impl Shares ===
+
+impl Shares {
+    fn what(self) -> &'static str {
+        match self {
+            Self::Limits => "limits are",
+            Self::Answers => "stored answers are",
+        }
+    }
+
+    fn kept(self) -> &'static str {
+        match self {
+            Self::Limits => "limits are counted",
+            Self::Answers => "answers are stored",
+        }
+    }
+}
+
 // === impl Shared ===
 
 impl Shared {
@@ -274,7 +313,7 @@ async fn keep(shared: Arc<Shared>, client: Client) {
                 shared.misses.store(0, Ordering::Relaxed);
                 shared.stats.connected.fetch_add(1, Ordering::Relaxed);
                 if shared.reported.swap(false, Ordering::Relaxed) || shared.stats.connected() == 1 {
-                    tracing::info!("Redis answers: limits are shared");
+                    tracing::info!("Redis answers: {} shared", shared.shares.what());
                 }
                 shared.script.store(script.map(Arc::new));
                 let connection = Arc::new(connection);
@@ -282,12 +321,12 @@ async fn keep(shared: Arc<Shared>, client: Client) {
                 look_after(&shared, &connection).await;
                 shared.connection.store(None);
                 if !shared.reported.swap(true, Ordering::Relaxed) {
-                    tracing::warn!("Redis is away: limits are counted here alone until it is back");
+                    tracing::warn!("Redis is away: {} here alone until it is back", shared.shares.kept());
                 }
             }
             Err(error) => {
                 if !shared.reported.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "Redis cannot be reached: limits are counted here alone until it can");
+                    tracing::warn!(%error, "Redis cannot be reached: {} here alone until it can", shared.shares.kept());
                 }
             }
         }

@@ -15,6 +15,8 @@ pub struct StageCacheSource {
     pub place: Place,
     /// Bytes of all its entries at most.
     pub bytes_max: u64,
+    /// Whether gateways share its entries.
+    pub is_shared: bool,
     /// What holds for every `GET`.
     pub settings: CacheSettings,
 }
@@ -70,6 +72,8 @@ pub enum Unpermitted {
 pub struct StageCache {
     /// Bytes of all its entries at most.
     pub bytes_max: u64,
+    /// Whether gateways share its entries.
+    pub is_shared: bool,
 }
 
 /// The cache of a route, compiled.

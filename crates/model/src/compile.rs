@@ -248,6 +248,7 @@ fn compile_stage(api: &ApiSource, source: &StageSource, known: Known<'_>, findin
         access_log,
         cache: source.cache.as_ref().map(|cache| StageCache {
             bytes_max: cache.bytes_max,
+            is_shared: cache.is_shared,
         }),
     };
     cache::attach(api, source, &mut stage, findings);

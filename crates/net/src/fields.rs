@@ -85,6 +85,16 @@ impl Fields {
         is_value
     }
 
+    /// Adds a field in the spelling that it was kept in; `false`, and nothing is added, when it is none (RFC 9110 section 5).
+    #[must_use]
+    pub fn push_kept(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let is_field = HeaderName::from_bytes(name).is_ok() && is_value(value);
+        if is_field {
+            self.append(name, value, Kind::of(name));
+        }
+        is_field
+    }
+
     /// Adds a field whose value is a number.
     pub fn push_number(&mut self, name: &HeaderName, number: u64) {
         let mut digits = [0; 20];

@@ -161,7 +161,7 @@ fn read_root(root: &Section<'_>) -> Config {
     let usage_plans = plans::read_plans(root, &apis);
     let api_keys = plans::read_keys(root);
     let redis = root.table("redis").and_then(|section| redis::read(&section));
-    check_shared(root, &apis);
+    check_shared(root, &apis, redis.as_ref());
     let metrics = root.table("metrics").and_then(|section| {
         let address = section.required("address", |key| section.address(key));
         section.finish();
@@ -227,7 +227,28 @@ fn check_domains_tls(report: &Report<'_>, listeners: &[Listener], domains: &[Dom
 }
 
 /// What is said to be shared needs something to share it by.
-fn check_shared(root: &Section<'_>, apis: &[Api]) {
+fn check_shared(root: &Section<'_>, apis: &[Api], redis: Option<&Redis>) {
+    let stages = apis.iter().flat_map(|api| &api.stages);
+    let caches = stages.filter_map(|stage| stage.cache.as_ref());
+    for cache in caches.filter(|cache| cache.is_shared) {
+        // What is wrong with `[redis]` itself was said.
+        let (code, message) = if !root.has("redis") {
+            (
+                "shared-without-redis",
+                "a cache is to be shared, and there is no `[redis]` to share it by",
+            )
+        } else if redis.is_some_and(|redis| redis.cache_key.is_none()) {
+            (
+                "shared-without-key",
+                "a cache is to be shared, and `[redis]` has no `cache_key` to seal its answers with",
+            )
+        } else {
+            continue;
+        };
+        let remedy = "add `[redis]` with a `url` and `cache_key = \"file:PATH\"` (or `env:NAME`) of 32 bytes in base64, as \
+                      `openssl rand -base64 32` makes them, or take `shared` out";
+        root.report.error(&cache.place, code, message, remedy);
+    }
     if root.has("redis") {
         return;
     }

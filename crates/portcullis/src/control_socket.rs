@@ -287,8 +287,13 @@ fn carry_out(order: Order, reach: &Reach) -> String {
         Order::FlushCache { api, stage } => match live.flush_caches(api.as_deref(), stage.as_deref()) {
             0 => "error no stage of that name has a cache".to_owned(),
             stages => format!(
-                "ok the stored answers of {} are forgotten",
-                report::count(stages, "stage")
+                "ok the stored answers of {} are forgotten{}",
+                report::count(stages, "stage"),
+                if live.owes_flush() {
+                    " here; Redis is away, and other gateways are told when it is back"
+                } else {
+                    ""
+                }
             ),
         },
         Order::ForgetCached { method, uri } => match live.forget_cached(&method, &uri) {

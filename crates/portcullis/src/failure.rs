@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use portcullis_cluster::ClusterError;
 use portcullis_core::{PathError, SecretRef};
-use portcullis_jose::{JwksError, KeyError, SignError};
+use portcullis_jose::{JwksError, KeyError, SealingKeyError, SignError};
 use portcullis_net::tls::{PemFault, TlsSettingsFault};
 use portcullis_policy::PolicyError;
 use portcullis_proxy::{LiveError, keys::FileError};
@@ -115,6 +115,12 @@ pub(crate) enum Failure {
     /// The password for Redis cannot be had.
     #[error("redis.password: {0}")]
     RedisPassword(#[source] FileError),
+    /// The secret that stored answers are sealed with cannot be had.
+    #[error("redis.cache_key: {0}")]
+    RedisCacheKey(#[source] FileError),
+    /// It is no such secret.
+    #[error("redis.cache_key: {0}")]
+    RedisCacheKeyUnusable(#[source] SealingKeyError),
     /// What was used of quotas cannot be known.
     #[error("{0}")]
     Usage(#[source] UsageError),
@@ -176,7 +182,10 @@ impl Failure {
             Self::Policy(..) => String::new(), // the error brings its own
             Self::Jwks(..) => "expected is JSON as in `{\"keys\": [{\"kty\": \"RSA\", …}]}`".to_owned(),
             Self::Redis(_) => "see `[redis]` in the configuration".to_owned(),
-            Self::RedisPassword(error) => secret_remedy(error),
+            Self::RedisPassword(error) | Self::RedisCacheKey(error) => secret_remedy(error),
+            Self::RedisCacheKeyUnusable(_) => {
+                "`openssl rand -base64 32` makes a good one; all gateways that share answers have the same".to_owned()
+            }
             Self::Usage(UsageError::NotReadable(_, error)) => readable_remedy(error).to_owned(),
             Self::Usage(UsageError::Damaged(_)) => {
                 "put back a copy, or remove it: then every quota of the present period is given out once more"

@@ -155,6 +155,7 @@ impl Service {
         let mut fixtures = Fixtures::new(workers).map_err(Failure::Start)?;
         fixtures.tracer = otlp::tracer(config.otlp.as_ref());
         fixtures.cluster = config.redis.as_ref().map(cluster::start).transpose()?;
+        fixtures.answers = config.redis.as_ref().map(cluster::answers).transpose()?.flatten();
         let fixtures = Arc::new(fixtures);
         let usage = config.data_dir.as_ref();
         let usage = usage.map(|directory| Arc::new(UsageFile::in_directory(&directory.value)));

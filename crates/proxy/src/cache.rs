@@ -6,14 +6,17 @@
 //! | a fresh entry | answered from it |
 //! | a stale one, within `stale_while_revalidate_s` | answered from it; it is fetched anew behind the caller's back |
 //! | none, and another request fetches it | waits for that one |
+//! | none, and another gateway has shared one | answered from that, which is kept here too |
 //! | none | goes on to the origin, and its answer is kept where it may be |
 
 mod control;
+mod encoding;
 mod entry;
 mod flight;
 mod forget;
 mod key;
 mod pump;
+mod shared;
 mod storable;
 mod store;
 
@@ -26,13 +29,14 @@ use portcullis_model::{
 };
 use portcullis_net::{Reply, upstream::Client};
 
-pub use self::forget::NotCached;
 use self::{
     entry::{Entry, Freshness},
     flight::{Joined, Lead, Outcome},
     key::Key,
+    shared::{Mark, Place, SharedStage},
 };
-pub(crate) use self::{key::KeyPlan, store::ResponseCache};
+pub use self::{forget::NotCached, shared::SharedAnswers};
+pub(crate) use self::{key::KeyPlan, shared::fuzz as fuzz_shared, store::ResponseCache};
 use crate::{
     Rejection,
     authorize::{self, Circumstances, Cleared},
@@ -81,6 +85,8 @@ pub(crate) enum How {
     Stale,
     /// Another request has just fetched it.
     Shared,
+    /// Another gateway has stored it.
+    Elsewhere,
 }
 
 /// A request whose answer is not in the cache, or not wanted from there.
@@ -97,8 +103,12 @@ pub(crate) struct Absent {
     now: Timestamp,
     /// How long another's fetch is waited for.
     wait: Duration,
-    /// How often everything had been forgotten when the request came.
+    /// How often something had been forgotten when the request came.
     generation: u64,
+    /// Where other gateways find the answer; `None` where they do not.
+    place: Option<Place>,
+    /// What had been forgotten among all gateways when the request came, as far as it is known.
+    mark: Option<Mark>,
 }
 
 /// What a request for an absent answer is to do.
@@ -151,7 +161,11 @@ pub(crate) fn consult(
     let found = cache.get(&key);
     let freshness = found.as_ref().map(|entry| entry.freshness(settings, circumstances.now));
     let absent = |stale| {
+        let shared = cache.shared();
+        let place = |shared: &SharedStage| shared.place(key.bytes(), plan.prefix(), &plan.resource_of(&key));
         Box::new(Absent {
+            place: shared.map(place),
+            mark: shared.and_then(SharedStage::mark),
             cache: Arc::clone(cache),
             key,
             settings: settings.clone(),
@@ -268,7 +282,7 @@ impl Answered {
 
 impl Absent {
     /// Waits for another request that fetches the same, or becomes the one that does.
-    pub(crate) async fn join(self: Box<Self>, record: &mut Record) -> Result<Next, Rejection> {
+    pub(crate) async fn join(mut self: Box<Self>, record: &mut Record) -> Result<Next, Rejection> {
         let is_fresh = |entry: &Entry| entry.freshness(&self.settings, self.now) == Freshness::Fresh;
         let deadline = tokio::time::Instant::now() + self.wait;
         let lead = loop {
@@ -288,8 +302,45 @@ impl Absent {
                 },
             }
         };
+        if lead.is_some()
+            && let Some(entry) = self.ask_elsewhere().await
+        {
+            record.count_cache(true);
+            if let Some(lead) = lead {
+                lead.resolve(Outcome::Stored(Arc::clone(&entry)));
+            }
+            let answered = Answered {
+                reply: entry.answer(self.now),
+                how: How::Elsewhere,
+                refresh: None,
+            };
+            return Ok(Next::Answered(answered));
+        }
         record.count_cache(false);
         Ok(Next::Fetch(Box::new(Fetch { absent: *self, lead })))
+    }
+
+    /// Asks what other gateways have stored, once for all who wait. A fresh answer is kept here, too; a stale one may stand in
+    /// for a failing origin's.
+    async fn ask_elsewhere(&mut self) -> Option<Arc<Entry>> {
+        let (shared, place) = (self.cache.shared()?, self.place.as_ref()?);
+        let found = shared.ask(place, self.now).await?;
+        self.mark = Some(found.mark);
+        let entry = Arc::new(found.entry?);
+        match entry.freshness(&self.settings, self.now) {
+            Freshness::Fresh => {
+                let lifetime = entry.lifetime(&self.settings, self.now);
+                let (key, tag) = (self.key.clone(), Arc::clone(&place.tag));
+                self.cache
+                    .put(key, Arc::clone(&entry), lifetime, Some(tag), self.generation);
+                Some(entry)
+            }
+            Freshness::Revalidate | Freshness::StandIn => {
+                self.stale.get_or_insert(entry);
+                None
+            }
+            Freshness::Dead => None,
+        }
     }
 
     /// The fetch of a stale entry, unless another request is at it.
@@ -352,7 +403,7 @@ impl Fetch {
             Ok(()) => Ok((pump::collect(reply, absent, lead), Kept::Yes)),
             Err(why) => {
                 if !has_failed {
-                    absent.cache.remove(&absent.key); // the origin says something else by now
+                    absent.remove(); // the origin says something else by now
                 }
                 absent.give_up(lead);
                 Ok((reply, Kept::No(why)))
@@ -365,10 +416,23 @@ impl Absent {
     /// Keeps a whole answer.
     fn store(self, entry: Entry, lead: Option<Lead>) {
         let entry = Arc::new(entry);
+        let lifetime = entry.lifetime(&self.settings, self.now);
+        let tag = self.place.as_ref().map(|place| Arc::clone(&place.tag));
         self.cache
-            .put(self.key, Arc::clone(&entry), &self.settings, self.generation);
+            .put(self.key, Arc::clone(&entry), lifetime, tag, self.generation);
+        if let (Some(shared), Some(place), Some(mark)) = (self.cache.shared(), self.place, self.mark) {
+            shared.offer(place, Arc::clone(&entry), mark, lifetime);
+        }
         if let Some(lead) = lead {
             lead.resolve(Outcome::Stored(entry));
+        }
+    }
+
+    /// Forgets what is stored, here and elsewhere.
+    fn remove(&self) {
+        self.cache.remove(&self.key);
+        if let (Some(shared), Some(place)) = (self.cache.shared(), self.place.clone()) {
+            shared.withdraw(place);
         }
     }
 
@@ -425,6 +489,7 @@ impl fmt::Display for How {
             Self::Hit => "hit",
             Self::Stale => "stale, and fetched anew meanwhile",
             Self::Shared => "fetched by another request meanwhile",
+            Self::Elsewhere => "hit, as another gateway stored it",
         })
     }
 }

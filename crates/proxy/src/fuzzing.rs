@@ -29,28 +29,38 @@ pub fn fuzz_accept_encoding(data: &[u8]) {
     }
 }
 
+/// Reads bytes as what another gateway stored: an entry, a log of what is forgotten, a sealed value.
+pub fn fuzz_shared_answer(data: &[u8]) {
+    crate::cache::fuzz_shared(data);
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
 
     use super::*;
 
-    /// Every file as it is, each of its beginnings, and each with one bit flipped.
     #[test]
-    fn the_corpus_returns() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz-corpus/accept_encoding");
+    fn the_corpora_return() {
+        check("accept_encoding", fuzz_accept_encoding);
+        check("shared_answer", fuzz_shared_answer);
+    }
+
+    /// Every file as it is, each of its beginnings, and each with one bit flipped.
+    fn check(name: &str, fuzz: fn(&[u8])) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz-corpus").join(name);
         let files: Vec<_> = fs::read_dir(folder)
             .unwrap()
             .map(|entry| fs::read(entry.unwrap().path()).unwrap())
             .collect();
         assert!(files.len() >= 4, "only {} files", files.len());
         for file in files {
-            fuzz_accept_encoding(&file);
+            fuzz(&file);
             for place in 0..file.len() {
-                fuzz_accept_encoding(&file[..place]);
+                fuzz(&file[..place]);
                 let mut flipped = file.clone();
                 flipped[place] ^= 1 << (place % 8);
-                fuzz_accept_encoding(&flipped);
+                fuzz(&flipped);
             }
         }
     }

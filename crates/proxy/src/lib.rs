@@ -34,7 +34,7 @@ mod trace_id;
 mod unreadable;
 
 pub use authenticate::{AuthorizerState, Caller, Verified};
-pub use cache::NotCached;
+pub use cache::{NotCached, SharedAnswers};
 pub use execution::{ExecutionLevel, ExecutionLogs, ExecutionTarget};
 pub use gateway::{Gateway, Worker};
 pub use live::{Fixtures, Live, LiveError};

@@ -21,7 +21,7 @@ use portcullis_template::Variable;
 use crate::{
     ExecutionLogs, ExecutionTarget,
     authenticate::AuthorizerState,
-    cache::{ResponseCache, StageCache},
+    cache::{ResponseCache, SharedAnswers, StageCache},
     integrate::Plan,
     keys::{DenyList, FileError, KeyRing, Watch},
     origins::{self, Material, OriginUnusable},
@@ -83,6 +83,8 @@ pub struct Fixtures {
     pub tracer: Option<Arc<Tracer>>,
     /// What gateways share, where they do.
     pub cluster: Option<Arc<Cluster>>,
+    /// What stored answers are shared through, where they are.
+    pub answers: Option<Arc<SharedAnswers>>,
     /// Which stages write an execution log.
     pub execution: Arc<ExecutionLogs>,
     workers: usize,
@@ -133,6 +135,7 @@ impl Fixtures {
             watch: Watch::start()?,
             tracer: None,
             cluster: None,
+            answers: None,
             execution: Arc::default(),
             workers,
             logs: std::sync::Mutex::default(),
@@ -326,15 +329,19 @@ impl Kept {
 
     /// The stage's cache with the entries that it has, unless its size is another one now. A canary has one of its own unless it
     /// `shares` the stage's, which is compiled before it.
-    fn cache(&mut self, stage: &Stage, shares: bool) -> Option<StageCache> {
+    fn cache(&mut self, stage: &Stage, shares: bool, answers: Option<&Arc<SharedAnswers>>) -> Option<StageCache> {
         let bytes_max = stage.cache?.bytes_max;
+        let answers = answers.filter(|_| stage.cache.is_some_and(|cache| cache.is_shared));
         let owner = (stage.api.clone(), stage.name.clone(), stage.is_canary && !shares);
         let known = self
             .caches
             .iter()
-            .find(|(known, responses)| *known == owner && responses.bytes_max() == bytes_max);
+            .find(|(known, responses)| *known == owner && responses.is_as(bytes_max, answers.is_some()));
         let responses = known.map_or_else(
-            || Arc::new(ResponseCache::new(bytes_max)),
+            || match answers {
+                Some(answers) => answers.open(bytes_max, &stage.api_arn(), &stage.name, owner.2),
+                None => Arc::new(ResponseCache::new(bytes_max, None)),
+            },
             |(_, responses)| Arc::clone(responses),
         );
         self.caches.push((owner, Arc::clone(&responses)));
@@ -422,7 +429,7 @@ impl LiveStage {
                 .flat_map(|log| (0..fixtures.workers).map(|_| log.buffer()))
                 .collect(),
             needs: Needs::of(stage),
-            cache: kept.cache(stage, shares_cache),
+            cache: kept.cache(stage, shares_cache, fixtures.answers.as_ref()),
         }
     }
 }

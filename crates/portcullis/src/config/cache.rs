@@ -19,6 +19,7 @@ pub(super) struct StageCache {
     place: Place,
     is_enabled: bool,
     size_mb_max: u64,
+    is_shared: bool,
     pub(super) settings: CacheSettings,
 }
 
@@ -30,17 +31,20 @@ pub(super) fn read(stage: &Section<'_>) -> StageCache {
             place: stage.place.clone(),
             is_enabled: false,
             size_mb_max: SIZE_MB,
+            is_shared: false,
             settings: standard,
         };
     };
     let is_enabled = section.required("enabled", |key| section.flag(key));
     let size = section.integer("size_mb_max", 1..=SIZE_MB_MAX);
+    let shared = section.flag("shared");
     let settings = read_settings(&section, &standard);
     section.finish();
     StageCache {
         place: section.place.clone(),
         is_enabled: is_enabled.is_some_and(|flag| flag.value),
         size_mb_max: size.map_or(SIZE_MB, |size| size.value),
+        is_shared: shared.is_some_and(|flag| flag.value),
         settings,
     }
 }
@@ -146,6 +150,7 @@ impl StageCache {
         self.is_enabled.then(|| StageCacheSource {
             place: self.place,
             bytes_max: self.size_mb_max * 1_000_000,
+            is_shared: self.is_shared,
             settings: self.settings,
         })
     }

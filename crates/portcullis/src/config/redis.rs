@@ -24,6 +24,8 @@ pub(crate) struct Redis {
     pub(crate) username: Option<String>,
     /// Where the password is.
     pub(crate) password: Option<Located<SecretRef>>,
+    /// Where the secret is that stored answers are sealed with.
+    pub(crate) cache_key: Option<Located<SecretRef>>,
     /// PEM file of the roots to trust instead of Mozilla's and the system's.
     pub(crate) roots: Option<Located<PathBuf>>,
     /// What the names of all keys begin with (default `portcullis`).
@@ -35,7 +37,8 @@ pub(crate) struct Redis {
 pub(super) fn read(section: &Section<'_>) -> Option<Redis> {
     let address = section.required("url", |key| read_url(section, key));
     let username = section.text("username").map(|name| name.value);
-    let password = section.text("password").and_then(|text| read_password(section, text));
+    let secret = |key: &'static str| section.text(key).and_then(|text| read_secret(section, key, text));
+    let (password, cache_key) = (secret("password"), secret("cache_key"));
     let roots = section.path("roots");
     let prefix = section.text("prefix");
     let deadline = section.integer("deadline_ms", 1..=DEADLINE_MS_MAX);
@@ -51,6 +54,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Redis> {
         address: address?,
         username,
         password,
+        cache_key,
         roots,
         prefix: prefix.map_or_else(|| "portcullis".to_owned(), |prefix| prefix.value),
         deadline: Duration::from_millis(deadline.map_or(DEADLINE_MS, |deadline| deadline.value)),
@@ -85,7 +89,7 @@ fn read_url(section: &Section<'_>, key: &'static str) -> Option<Located<RedisAdd
     }
 }
 
-fn read_password(section: &Section<'_>, text: Located<String>) -> Option<Located<SecretRef>> {
+fn read_secret(section: &Section<'_>, key: &str, text: Located<String>) -> Option<Located<SecretRef>> {
     match text.value.parse::<SecretRef>() {
         Ok(reference) => {
             let value = match reference {
@@ -98,7 +102,7 @@ fn read_password(section: &Section<'_>, text: Located<String>) -> Option<Located
             })
         }
         Err(_) => {
-            let message = "`redis.password` is not a reference; a secret has no place in a configuration";
+            let message = format!("`redis.{key}` is not a reference; a secret has no place in a configuration");
             let remedy = "write `file:PATH` or `env:NAME`, and replace it if others saw it";
             section
                 .report

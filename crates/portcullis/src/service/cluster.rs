@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use portcullis_cluster::{Cluster, ClusterStats, Settings};
-use portcullis_proxy::{Fixtures, keys::read_secret};
+use portcullis_cluster::{Cluster, ClusterStats, Settings, Shares};
+use portcullis_jose::SealingKey;
+use portcullis_proxy::{Fixtures, SharedAnswers, keys::read_secret};
 use portcullis_telemetry::metrics::ReadingError;
 
 use crate::{config::Redis, failure::Failure};
@@ -13,6 +14,21 @@ type Counter = (&'static str, &'static str, fn(&ClusterStats) -> u64);
 
 /// Starts to connect; a Redis that is away keeps nobody from starting.
 pub(super) fn start(redis: &Redis) -> Result<Arc<Cluster>, Failure> {
+    connect(redis, Shares::Limits)
+}
+
+/// A connection for stored answers, where there is a key to seal them with.
+pub(super) fn answers(redis: &Redis) -> Result<Option<Arc<SharedAnswers>>, Failure> {
+    let Some(reference) = &redis.cache_key else {
+        return Ok(None);
+    };
+    let secret = read_secret(&reference.value).map_err(Failure::RedisCacheKey)?;
+    let key = SealingKey::new(&secret).map_err(Failure::RedisCacheKeyUnusable)?;
+    let cluster = connect(redis, Shares::Answers)?;
+    Ok(Some(Arc::new(SharedAnswers::new(cluster, key))))
+}
+
+fn connect(redis: &Redis, shares: Shares) -> Result<Arc<Cluster>, Failure> {
     let password = redis.password.as_ref().map(|reference| read_secret(&reference.value));
     let roots = redis.roots.as_ref().map(|path| {
         std::fs::read(&path.value).map_err(|error| Failure::NotReadable(format!("`{}`", path.value.display()), error))
@@ -24,6 +40,7 @@ pub(super) fn start(redis: &Redis) -> Result<Arc<Cluster>, Failure> {
         roots: roots.transpose()?,
         prefix: redis.prefix.clone(),
         deadline: redis.deadline,
+        shares,
     };
     Cluster::start(settings).map_err(Failure::Redis)
 }

@@ -3,28 +3,36 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use portcullis_core::Timestamp;
 use portcullis_model::cache::CacheSettings;
-use portcullis_net::{Body, Fields, Reply};
+use portcullis_net::{Body, Field, Fields, Reply};
 
 /// Room for the fields that every answer gets: its age, its ids, what steps have queued.
 const OWN_BYTES: usize = 256;
 
 /// A whole answer of an origin, mapped, without what belongs to one request or connection.
 pub(crate) struct Entry {
-    head: EntryHead,
-    body: Bytes,
+    pub(super) head: EntryHead,
+    pub(super) body: Bytes,
 }
 
 /// The head of an answer whose body is still to come.
 pub(super) struct EntryHead {
-    status: StatusCode,
-    fields: Fields,
-    stored: Timestamp,
+    pub(super) status: StatusCode,
+    pub(super) fields: Fields,
+    pub(super) stored: Timestamp,
     /// How old it was when it came, by the origin's word.
-    age_s: u64,
+    pub(super) age_s: u32,
 }
+
+/// Fields that belong to a connection, not to an answer: framing is the server's to write, and the age grows.
+const ENDS_HERE: [HeaderName; 4] = [
+    header::AGE,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+];
 
 /// How fresh an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +46,11 @@ pub(super) enum Freshness {
     Dead,
 }
 
+/// Whether a field is none of an entry's.
+pub(super) fn ends_here(field: &Field<'_>) -> bool {
+    ENDS_HERE.iter().any(|name| field.is(name.as_str()))
+}
+
 // === impl EntryHead ===
 
 impl EntryHead {
@@ -46,19 +59,12 @@ impl EntryHead {
         let age = reply.fields.get(header::AGE.as_str());
         let age = age.and_then(|age| std::str::from_utf8(age).ok()?.parse::<u32>().ok());
         let mut fields = reply.fields.clone();
-        // Framing is the server's to write, and the age grows.
-        let ends_here = [
-            header::AGE,
-            header::CONNECTION,
-            header::CONTENT_LENGTH,
-            header::TRANSFER_ENCODING,
-        ];
-        fields.retain(|field| !ends_here.iter().any(|name| field.is(name.as_str())));
+        fields.retain(|field| !ends_here(field));
         Self {
             status: reply.status,
             fields,
             stored: now,
-            age_s: age.unwrap_or(0).into(),
+            age_s: age.unwrap_or(0),
         }
     }
 
@@ -74,7 +80,7 @@ impl Entry {
     /// The answer to one more request, with its age (RFC 9111 section 5.1).
     pub(super) fn answer(&self, now: Timestamp) -> Reply {
         let mut fields = self.head.fields.copy_with_room(OWN_BYTES);
-        fields.push_number(&header::AGE, self.head.age_s + self.resident(now).as_secs());
+        fields.push_number(&header::AGE, u64::from(self.head.age_s) + self.resident(now).as_secs());
         Reply {
             status: self.head.status,
             fields,
@@ -104,6 +110,13 @@ impl Entry {
     pub(super) fn may_stand_in(&self, settings: &CacheSettings, now: Timestamp) -> bool {
         let last = u64::from(settings.ttl_s) + u64::from(settings.stale_if_error_s);
         settings.stale_if_error_s > 0 && now >= self.head.stored && self.resident(now) < Duration::from_secs(last)
+    }
+
+    /// For how long it may still be of any use.
+    pub(super) fn lifetime(&self, settings: &CacheSettings, now: Timestamp) -> Duration {
+        let stale_s = settings.stale_while_revalidate_s.max(settings.stale_if_error_s);
+        let whole = Duration::from_secs(u64::from(settings.ttl_s) + u64::from(stale_s));
+        whole.saturating_sub(self.resident(now))
     }
 
     /// Bytes that it takes, about.

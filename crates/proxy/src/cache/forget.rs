@@ -3,6 +3,7 @@
 use http::{HeaderMap, Method, Uri};
 use portcullis_core::RequestPath;
 
+use super::shared::{self, SharedStage};
 use crate::{Received, Rejection, live::Live, receive};
 
 /// Why no entry can be forgotten.
@@ -30,7 +31,16 @@ impl Live {
         let caches = stages
             .filter(|(known, _)| is_it(api, &known.api) && is_it(stage, &known.name))
             .filter_map(|(_, live)| live.cache.as_ref());
-        caches.map(|cache| cache.responses.flush()).count()
+        caches.map(|cache| shared::flush(&cache.responses)).count()
+    }
+
+    /// Whether other gateways still have to be told of a flush, for Redis is away.
+    pub fn owes_flush(&self) -> bool {
+        let mut shared = self
+            .stages
+            .iter()
+            .filter_map(|stage| stage.cache.as_ref()?.responses.shared());
+        shared.any(SharedStage::owes)
     }
 
     /// Forgets the stored answers to a method and URI, whatever headers of the requests their keys hold; how many there were.
@@ -67,7 +77,14 @@ impl Live {
             .filter(|plan| Some(plan.verb()) == received.verb())
             .ok_or(NotCached::Off)?;
         let resource = plan.resource(received.query(), &found.parameters);
-        Ok(cache.responses.forget(|key| plan.is_of_resource(key, &resource)))
+        let forgotten = cache
+            .responses
+            .forget_here(|key, _| plan.is_of_resource(key, &resource));
+        if let Some(shared) = cache.responses.shared() {
+            let parts: Vec<_> = resource.iter().flatten().map(Vec::as_slice).collect();
+            shared::forget(&cache.responses, shared.tag(plan.prefix(), &parts));
+        }
+        Ok(forgotten)
     }
 
     /// Stored answers and the bytes that they take, about.

@@ -140,6 +140,21 @@ impl KeyPlan {
         self.parts.iter().map(part).collect()
     }
 
+    /// What the keys of the method begin with.
+    pub(super) fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    /// What a key of this method holds of path and query, part by part: what [`resource`](Self::resource) says of them.
+    pub(super) fn resource_of<'k>(&self, key: &'k Key) -> Vec<&'k [u8]> {
+        let mut rest = key.0.get(self.prefix.len()..).unwrap_or_default();
+        let held = |part: &Part| {
+            let held = take_part(&mut rest)?;
+            matches!(part, Part::Path(_) | Part::Query(_)).then_some(held)
+        };
+        self.parts.iter().filter_map(held).collect()
+    }
+
     /// Whether a key is one of this method's, and of that path and query.
     pub(super) fn is_of_resource(&self, key: &Key, resource: &[Option<Vec<u8>>]) -> bool {
         let Some(mut rest) = key.0.strip_prefix(&self.prefix) else {
@@ -170,6 +185,11 @@ impl Part {
 // === impl Key ===
 
 impl Key {
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Its length in bytes.
     pub(super) fn len(&self) -> usize {
         self.0.len()

@@ -9,12 +9,12 @@ use std::{
 };
 
 use moka::{Expiry, sync::Cache};
-use portcullis_model::cache::CacheSettings;
 
 use super::{
     entry::Entry,
     flight::{Flights, Joined},
     key::Key,
+    shared::SharedStage,
 };
 
 /// What an entry takes beside its key and content.
@@ -32,6 +32,8 @@ pub(crate) struct ResponseCache {
     passes: Cache<Key, ()>,
     flights: Arc<Flights>,
     flushes: AtomicU64,
+    /// What other gateways keep and forget, where they share it.
+    shared: Option<SharedStage>,
 }
 
 /// An entry with the time for which it may be of any use.
@@ -39,6 +41,8 @@ pub(crate) struct ResponseCache {
 struct Stored {
     entry: Arc<Entry>,
     lifetime: Duration,
+    /// What it is forgotten by when another gateway says so.
+    tag: Option<Arc<str>>,
 }
 
 /// Entries are dropped when they are of no use any more: they may be about people.
@@ -49,7 +53,7 @@ struct Lifetime;
 
 impl ResponseCache {
     /// Without entries.
-    pub(crate) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64, shared: Option<SharedStage>) -> Self {
         let weigh = |key: &Key, stored: &Stored| {
             u32::try_from(key.len() + stored.entry.bytes() + OVERHEAD_BYTES).unwrap_or(u32::MAX)
         };
@@ -64,12 +68,18 @@ impl ResponseCache {
             passes: Cache::builder().max_capacity(PASSES_MAX).time_to_live(PASS_TTL).build(),
             flights: Arc::default(),
             flushes: AtomicU64::new(0),
+            shared,
         }
     }
 
-    /// Bytes of all entries at most.
-    pub(crate) fn bytes_max(&self) -> u64 {
-        self.bytes_max
+    /// Whether it is one of that size, shared or not.
+    pub(crate) fn is_as(&self, bytes_max: u64, is_shared: bool) -> bool {
+        self.bytes_max == bytes_max && self.shared.is_some() == is_shared
+    }
+
+    /// What other gateways keep and forget; `None` where nothing is shared.
+    pub(super) fn shared(&self) -> Option<&SharedStage> {
+        self.shared.as_ref()
     }
 
     /// The entry of a key, however old.
@@ -83,15 +93,13 @@ impl ResponseCache {
             .join(key, || self.get(key).filter(|entry| is_wanted(entry)))
     }
 
-    /// Stores an entry, unless everything was forgotten since `generation` was read.
-    pub(super) fn put(&self, key: Key, entry: Arc<Entry>, settings: &CacheSettings, generation: u64) {
+    /// Stores an entry for as long as it may be of use, unless anything was forgotten since `generation` was read.
+    pub(super) fn put(&self, key: Key, entry: Arc<Entry>, lifetime: Duration, tag: Option<Arc<str>>, generation: u64) {
         if self.generation() != generation {
             return;
         }
-        let stale_s = settings.stale_while_revalidate_s.max(settings.stale_if_error_s);
-        let lifetime = Duration::from_secs(u64::from(settings.ttl_s) + u64::from(stale_s));
         self.passes.invalidate(&key);
-        self.entries.insert(key, Stored { entry, lifetime });
+        self.entries.insert(key, Stored { entry, lifetime, tag });
     }
 
     /// Forgets one entry.
@@ -99,7 +107,7 @@ impl ResponseCache {
         self.entries.invalidate(key);
     }
 
-    /// Counts the times that everything was forgotten: an answer that was on its way then must not be stored behind it.
+    /// Counts the times that something was forgotten by order: an answer that was on its way then must not be stored behind it.
     pub(super) fn generation(&self) -> u64 {
         self.flushes.load(Ordering::Acquire)
     }
@@ -114,22 +122,22 @@ impl ResponseCache {
         self.passes.contains_key(key)
     }
 
-    /// Forgets everything. What is being fetched is given to those who wait for it by now, and to nobody else.
-    pub(crate) fn flush(&self) {
+    /// Forgets everything here. What is being fetched is given to those who wait for it by now, and to nobody else.
+    pub(super) fn flush_here(&self) {
         self.flushes.fetch_add(1, Ordering::AcqRel);
         self.entries.invalidate_all();
         self.passes.invalidate_all();
         self.flights.part();
     }
 
-    /// Forgets the entries whose keys are wanted gone.
-    pub(crate) fn forget(&self, is_gone: impl Fn(&Key) -> bool) -> usize {
-        let keys: Vec<_> = self
+    /// Forgets the entries here that are wanted gone, by their keys and tags.
+    pub(super) fn forget_here(&self, is_gone: impl Fn(&Key, Option<&str>) -> bool) -> usize {
+        self.flushes.fetch_add(1, Ordering::AcqRel);
+        let gone = self
             .entries
             .iter()
-            .map(|(key, _)| key)
-            .filter(|key| is_gone(key))
-            .collect();
+            .filter(|(key, stored)| is_gone(key, stored.tag.as_deref()));
+        let keys: Vec<_> = gone.map(|(key, _)| key).collect();
         keys.iter().for_each(|key| self.entries.invalidate(&**key));
         keys.len()
     }

@@ -100,6 +100,7 @@ pub fn cached(settings: CacheSettings) -> Option<StageCacheSource> {
     Some(StageCacheSource {
         place: Place::whole("test"),
         bytes_max: 10_000_000,
+        is_shared: false,
         settings,
     })
 }
