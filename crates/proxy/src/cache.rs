@@ -15,12 +15,14 @@ mod entry;
 mod flight;
 mod forget;
 mod key;
+mod log;
 mod pump;
 mod shared;
+mod shown;
 mod storable;
 mod store;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use portcullis_core::Timestamp;
 use portcullis_model::{
@@ -33,10 +35,11 @@ use self::{
     entry::{Entry, Freshness},
     flight::{Joined, Lead, Outcome},
     key::Key,
-    shared::{Mark, Place, SharedStage},
+    log::Mark,
+    shared::{Place, SharedStage},
 };
 pub use self::{forget::NotCached, shared::SharedAnswers};
-pub(crate) use self::{key::KeyPlan, shared::fuzz as fuzz_shared, store::ResponseCache};
+pub(crate) use self::{key::KeyPlan, shared::fuzz as fuzz_shared, shown::Keyed, store::ResponseCache};
 use crate::{
     Rejection,
     authorize::{self, Circumstances, Cleared},
@@ -451,55 +454,4 @@ fn is_failed_origin(rejection: &Rejection) -> bool {
         rejection,
         Rejection::IntegrationMalformed | Rejection::IntegrationTimeout | Rejection::IntegrationUnreachable
     )
-}
-
-/// What the answers to a request differ by, for people.
-pub(crate) struct Keyed<'k>(pub(crate) &'k Admitted<'k, 'k>, pub(crate) &'k Live);
-
-impl fmt::Display for Keyed<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = planned(self.0, self.1).map_or_else(Vec::new, |(_, plan)| plan.names().to_vec());
-        if names.is_empty() {
-            return formatter.write_str("one answer for all");
-        }
-        write!(formatter, "by {}", names.join(", "))
-    }
-}
-
-impl fmt::Display for Answered {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.how.fmt(formatter)
-    }
-}
-
-impl fmt::Display for Fetch {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { absent, lead } = self;
-        formatter.write_str(match lead {
-            _ if absent.is_refresh => "fetched anew, as the caller may ask",
-            Some(_) => "miss",
-            None => "miss, fetched for this request alone",
-        })
-    }
-}
-
-impl fmt::Display for How {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Hit => "hit",
-            Self::Stale => "stale, and fetched anew meanwhile",
-            Self::Shared => "fetched by another request meanwhile",
-            Self::Elsewhere => "hit, as another gateway stored it",
-        })
-    }
-}
-
-impl fmt::Display for Kept {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Yes => formatter.write_str("kept"),
-            Self::No(why) => write!(formatter, "not kept: {why}"),
-            Self::Stale => formatter.write_str("failed; the stale answer was served"),
-        }
-    }
 }

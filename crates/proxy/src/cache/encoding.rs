@@ -14,7 +14,7 @@ use portcullis_net::Fields;
 
 use super::{
     entry::{Entry, EntryHead, ends_here},
-    shared::{GENERATION_BYTES, Mark},
+    log::{GENERATION_BYTES, Mark},
 };
 
 /// What a head takes at most; one that is larger stays here.

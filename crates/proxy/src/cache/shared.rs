@@ -13,7 +13,6 @@
 //! Invariant: a gateway that could not write to the log takes nothing from Redis and brings nothing there until it has.
 
 use std::{
-    fmt,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -28,7 +27,12 @@ use portcullis_core::Timestamp;
 use portcullis_jose::{SEAL_BYTES, SealingKey};
 use tokio::sync::{Notify, Semaphore};
 
-use super::{encoding, entry::Entry, store::ResponseCache};
+use super::{
+    encoding,
+    entry::Entry,
+    log::{self, LOG_BYTES_MAX, Log, Mark, TAG_BYTES},
+    store::ResponseCache,
+};
 
 /// How often the log is read while nobody asks for answers.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -38,13 +42,6 @@ const TELL_WAIT: Duration = Duration::from_secs(1);
 const SKEW_MICROS_MAX: i64 = 1_000_000;
 /// KiB of answers that are on their way to Redis at most; what comes beside them is not shared.
 const WRITING_KIB_MAX: usize = 16_384;
-
-pub(super) const GENERATION_BYTES: usize = 16;
-/// A tag is a name as [`SealingKey::name`] makes them.
-const TAG_BYTES: usize = 43;
-/// Tags in a log; one more is a flush.
-const TAGS_MAX: usize = 256;
-const LOG_BYTES_MAX: usize = GENERATION_BYTES + TAG_BYTES * TAGS_MAX;
 
 /// How gateways share stored answers.
 #[derive(Debug)]
@@ -70,14 +67,6 @@ pub(crate) struct SharedStage {
     look: Arc<Notify>,
 }
 
-/// A place in the log: what had been forgotten at some time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) generation: [u8; GENERATION_BYTES],
-    /// How many tags there were.
-    pub(super) forgotten: u16,
-}
-
 /// Where an entry is.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -90,12 +79,6 @@ pub(super) struct Found {
     pub(super) entry: Option<Entry>,
     /// Where the log was.
     pub(super) mark: Mark,
-}
-
-/// The log as it was read.
-struct Log<'l> {
-    generation: [u8; GENERATION_BYTES],
-    tags: &'l [u8],
 }
 
 /// Forgets everything of a cache, here and on the gateways that share it.
@@ -304,7 +287,7 @@ impl SharedStage {
     /// Forgets here what the log says and was not done yet.
     fn follow(&self, log: &Log<'_>, cache: &ResponseCache) {
         let done = self.mark();
-        match done.filter(|done| done.generation == log.generation) {
+        match done.filter(|done| done.generation == log.mark().generation) {
             None => cache.flush_here(),
             Some(done) => {
                 let tags: Vec<_> = log.tags_since(&done).collect();
@@ -327,55 +310,6 @@ fn in_our_time(mut entry: Entry, now: Timestamp) -> Option<Entry> {
     Some(entry)
 }
 
-// === impl Mark ===
-
-impl Mark {
-    /// The first of a new generation.
-    fn begin() -> Self {
-        Self {
-            generation: rand::random(),
-            forgotten: 0,
-        }
-    }
-}
-
-// === impl Log ===
-
-impl<'l> Log<'l> {
-    /// `None` for what is none, or too long to be whole.
-    fn parse(bytes: &'l [u8]) -> Option<Self> {
-        let (generation, tags) = bytes.split_first_chunk()?;
-        let is_log = tags.len().is_multiple_of(TAG_BYTES) && bytes.len() <= LOG_BYTES_MAX;
-        is_log.then_some(Self {
-            generation: *generation,
-            tags,
-        })
-    }
-
-    fn mark(&self) -> Mark {
-        Mark {
-            generation: self.generation,
-            forgotten: u16::try_from(self.tags.len() / TAG_BYTES).unwrap_or(u16::MAX),
-        }
-    }
-
-    fn tags_since(&self, mark: &Mark) -> impl Iterator<Item = &'l [u8]> + use<'l> {
-        self.tags.chunks_exact(TAG_BYTES).skip(mark.forgotten.into())
-    }
-
-    /// Whether an entry whose fetch began at a mark is still good.
-    fn keeps(&self, stored: &Mark, tag: &str) -> bool {
-        stored.generation == self.generation && !self.tags_since(stored).any(|gone| gone == tag.as_bytes())
-    }
-}
-
-impl fmt::Debug for Found {
-    /// Never its content.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Found({:?}, {:?})", self.entry, self.mark)
-    }
-}
-
 /// Reads bytes as an entry and as a log, and opens them. Panics when what was read is written otherwise.
 pub(crate) fn fuzz(data: &[u8]) {
     if let Some((entry, mark)) = encoding::decode(data.to_vec()) {
@@ -385,20 +319,7 @@ pub(crate) fn fuzz(data: &[u8]) {
             "written otherwise"
         );
     }
-    if let Some(log) = Log::parse(data) {
-        assert_eq!(log.tags_since(&log.mark()).count(), 0, "tags behind the last");
-        let tags = log
-            .tags
-            .chunks_exact(TAG_BYTES)
-            .filter_map(|tag| std::str::from_utf8(tag).ok());
-        let first = Mark {
-            forgotten: 0,
-            ..log.mark()
-        };
-        for tag in tags {
-            assert!(!log.keeps(&first, tag) && log.keeps(&log.mark(), tag));
-        }
-    }
+    log::fuzz(data);
     let secret = portcullis_core::Secret::new(vec![b'0'; 64]);
     if let Ok(key) = SealingKey::new(&secret) {
         assert_eq!(key.open("name", data.to_vec()), None, "nobody sealed this");
@@ -408,33 +329,6 @@ pub(crate) fn fuzz(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_log_says_which_entries_are_good() {
-        let tags = ["a", "b"].map(|letter| letter.repeat(TAG_BYTES));
-        let mut bytes = vec![7; GENERATION_BYTES];
-        bytes.extend(tags.concat().into_bytes());
-        let log = Log::parse(&bytes).unwrap();
-        let check = |generation: u8, forgotten: u16, tag: &str, expected: bool| {
-            let stored = Mark {
-                generation: [generation; GENERATION_BYTES],
-                forgotten,
-            };
-            assert_eq!(log.keeps(&stored, tag), expected, "{generation} {forgotten} {tag}");
-        };
-        check(7, 0, &tags[0], false);
-        check(7, 1, &tags[0], true);
-        check(7, 1, &tags[1], false);
-        check(7, 2, &tags[1], true);
-        check(7, 9, &tags[1], true);
-        check(7, 0, &"c".repeat(TAG_BYTES), true);
-        check(6, 2, &tags[0], false);
-        for torn in [&bytes[..15], &bytes[..17], &bytes[..bytes.len() - 1]] {
-            assert!(Log::parse(torn).is_none());
-        }
-        let full = |tags: usize| Log::parse(&vec![7; GENERATION_BYTES + TAG_BYTES * tags]).is_some();
-        assert!(full(0) && full(TAGS_MAX) && !full(TAGS_MAX + 1));
-    }
 
     #[test]
     fn a_clock_that_is_a_little_behind_is_borne_with() {
