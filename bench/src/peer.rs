@@ -43,8 +43,10 @@ pub(crate) struct Running {
     _port: ReservedPort, // nobody else gets the port while the child has it
 }
 
-/// Connections that each proxy is set up for.
-const CONNECTIONS_MAX: usize = 20_000;
+/// Connections that each proxy is set up for; an ordinary limit of open files allows no more to a proxy that needs two for each.
+const CONNECTIONS_MAX: usize = 4_096;
+/// The same where idle ones are counted.
+const IDLE_CONNECTIONS_MAX: usize = 10_500;
 /// How long a child may take to listen.
 const START_MAX: Duration = Duration::from_secs(20);
 
@@ -81,7 +83,11 @@ pub(crate) fn start_peer(
     let keys = keys.filter(|_| row.checks_tokens(peer));
     let (haproxy_key, portcullis_keys) = keys.map_or(("", ""), |keys| (&keys.haproxy, &keys.portcullis));
     let (listen, tls) = listening(peer, row, &setting.directory);
-    let connections_max = CONNECTIONS_MAX.to_string();
+    let connections_max = match (row, peer) {
+        (Row::Tls, Peer::Nginx | Peer::Portcullis) => IDLE_CONNECTIONS_MAX,
+        _ => CONNECTIONS_MAX,
+    };
+    let connections_max = connections_max.to_string();
     let cache = match row {
         Row::CacheHit => "cache = { enabled = true }",
         _ => "",
