@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn is_ready_once_every_listener_said_so() {
-        let script = "echo listening on http://127.0.0.1:1 >&2; echo listening on http://127.0.0.1:2 >&2; \
-                      echo line; trap 'exit 0' TERM; while :; do :; done";
+        let script = "trap 'exit 0' TERM; echo listening on http://127.0.0.1:1 >&2; \
+                      echo listening on http://127.0.0.1:2 >&2; echo line; while :; do :; done";
         let gateway = Portcullis::command("sh").args(["-c", script]).listeners(2).start();
         assert_eq!(
             gateway.addresses(),

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{Child, ReservedPort, Stream};
 
-/// A running ACME server (RFC 8555) that takes every name to 127.0.0.1 and refuses a twentieth of all nonces, as real ones may.
+/// A running ACME server (RFC 8555) that takes every name to 127.0.0.1.
 #[derive(Debug)]
 pub struct Pebble {
     _server: Child,
@@ -67,6 +67,7 @@ impl Pebble {
         server
             .args(["-config", "pebble.json", "-dnsserver", &dns.to_string()])
             .env("PEBBLE_VA_NOSLEEP", "1")
+            .env("PEBBLE_WFE_NONCEREJECT", "0") // at random it would refuse a nonce three times in a row one day
             .current_dir(directory.path());
         let server = Child::start(server, INSTALL);
         server.wait_for_line(Stream::Stdout, 0, |line| line.contains("Listening on"));
