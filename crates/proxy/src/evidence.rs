@@ -4,9 +4,10 @@
 //! |---|---|---|
 //! | [`Received`](crate::Received) | the head is within bounds, its path reads one way | step *receive* |
 //! | [`Located`](crate::Located), [`Routed`](crate::Routed) | a stage and a route answer it | steps *locate* and *route* |
+//! | `Screened` | the source is within its rate; its field is private to its module | step *shield* |
 //! | [`Caller`](crate::Caller) | who calls | step *authenticate* |
-//! | [`Permit`] | a policy allows this very request | [`portcullis_policy::authorize`] |
-//! | [`Lease`] | its API key, throttles and quota let it pass | [`portcullis_limit::Limits`] |
+//! | [`Permit`](portcullis_policy::Permit) | a policy allows this very request | [`portcullis_policy::authorize`] |
+//! | [`Lease`](portcullis_limit::Lease) | its API key, throttles and quota let it pass | [`portcullis_limit::Limits`] |
 //!
 //! What was decided can be held and passed on, once:
 //!
@@ -72,8 +73,3 @@
 //!     portcullis_proxy::Received { verb: None, ..received }
 //! }
 //! ```
-
-#[allow(unused_imports, reason = "for the links above")]
-use portcullis_limit::Lease;
-#[allow(unused_imports, reason = "for the links above")]
-use portcullis_policy::Permit;

@@ -47,6 +47,23 @@ pub(crate) struct Admitted<'s, 'r> {
     pub(crate) lease: Lease,
 }
 
+impl<'s, 'r> Admitted<'s, 'r> {
+    /// What is to be asked. The proofs are about this one request and used up with it.
+    fn spend(self) -> (Received<'r>, Located<'s, 'r>, Routed<'s, 'r>) {
+        let Self {
+            received,
+            located,
+            screened,
+            routed,
+            caller,
+            permit,
+            lease,
+        } = self;
+        drop((screened, caller, permit, lease));
+        (received, located, routed)
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 struct Asked<'e> {
@@ -72,17 +89,7 @@ pub(crate) async fn integrate(
     live: &Live,
     record: &mut Record,
 ) -> Result<Reply, Rejection> {
-    let Admitted {
-        received,
-        located,
-        screened,
-        routed,
-        caller,
-        permit,
-        lease,
-    } = admitted;
-    // They are about this one request and used up with it.
-    drop((screened, caller, permit, lease));
+    let (received, located, routed) = admitted.spend();
     match &routed.route().integration {
         Integration::HttpProxy(proxy) => {
             let live = live.stages.get(located.index());
@@ -105,16 +112,7 @@ pub(crate) fn detached(
     client: &Client,
     record: &Record,
 ) -> Result<impl Future<Output = Result<Reply, Rejection>> + Send + use<>, Rejection> {
-    let Admitted {
-        received,
-        located,
-        screened,
-        routed,
-        caller,
-        permit,
-        lease,
-    } = admitted;
-    drop((screened, caller, permit, lease));
+    let (received, located, routed) = admitted.spend();
     let asked = Asked {
         received,
         located: &located,
